@@ -1,0 +1,122 @@
+"""InfoNCE with cosine similarity (SimCLR's NT-Xent), exact at finite dimension, infinitely many negatives.
+
+For z = W_a h, with x the views' cosines with one another and A, U of :mod:`alignment` and
+:mod:`uniformity`,
+
+    L(a) = -A(a)/tau + U(a),    A = E cos(z_1, z_2),    U = E log E' exp(cos(z, z')/tau).
+
+If the views have two laws, each is the anchor half of the time and the negatives are half and half
+(the symmetrised NT-Xent). The loss depends on a alone and is smooth up to both ends: a = 0, where
+the signal is lost, and a = infinity, collapse onto the signal. docs/theory/cosine.md.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from asymptotics.contrastive.alignment import alignment
+from asymptotics.contrastive.minima import scan_grid
+from asymptotics.contrastive.objective import Landscape, Objective, Setting
+from asymptotics.contrastive.sphere import log_cosh, log_direction_average
+from asymptotics.contrastive.uniformity import uniformity
+from asymptotics.contrastive.views import ViewPair
+
+Array = NDArray[np.float64]
+
+
+def loss_derivatives(
+    log_gain2: ArrayLike,
+    views: ViewPair,
+    temperature: ArrayLike,
+    dimension: ArrayLike,
+    *,
+    resolution: float = 1.0,
+) -> tuple[Array, Array, Array]:
+    """L and its first two derivatives in ``log a^2``; +-inf are the two ends.
+
+    All arguments, the fields of `views` included, broadcast against each other. `resolution`
+    multiplies the number of nodes of every rule: the change from 1 to 1.5 estimates the error.
+    Raises InvalidInput where the temperature is too small for the range of gains (below 8e-4).
+    """
+    arrays = np.broadcast_arrays(log_gain2, temperature, dimension, *views.arrays())
+    shape = arrays[0].shape
+    gain2, tau, d, *fields = (np.asarray(array, dtype=float).ravel() for array in arrays)
+    pair = tuple(fields)
+    aligned = alignment(gain2, pair, d, resolution=resolution)
+    spread = np.zeros((3, gain2.size))
+    inside = np.isfinite(gain2)
+    spread[:, inside] = uniformity(
+        gain2[inside],
+        tuple(field[inside] for field in pair),
+        tau[inside],
+        d[inside],
+        resolution=resolution,
+    )
+    spread[0, ~inside] = _uniformity_at_end(gain2[~inside], tau[~inside], d[~inside])
+    value, slope, curvature = (
+        (u - a / tau).reshape(shape) for u, a in zip(spread, aligned, strict=True)
+    )
+    return value, slope, curvature
+
+
+def _uniformity_at_end(log_gain2: Array, temperature: Array, dimension: Array) -> Array:
+    """``log cosh(1/tau)`` at collapse, ``log M_n(1/tau)`` where the signal is lost."""
+    out = log_cosh(1 / temperature)
+    for d in np.unique(dimension[log_gain2 < 0]):
+        lost = (log_gain2 < 0) & (dimension == d)
+        out[lost] = log_direction_average(1 / temperature[lost], int(d) - 1)
+    return out
+
+
+def _balance(signal: Array, v1: Array, v2: Array, n1: Array, n2: Array, d: Array) -> Array:
+    """``log a^2`` at which signal and noise carry the same energy."""
+    return np.asarray(np.log((d - 1) * (n1 + n2) / (2 * np.square(signal) + v1 + v2)))
+
+
+def _slope(log_gain: Array, *parameters: Array, resolution: float) -> Array:
+    """``tau dL/d(log a) / (u sqrt(1 - u))``, u the energy fraction of the signal.
+
+    The divisor is how the slope vanishes: like a^2 at a = 0 and like 1/a at collapse.
+    """
+    signal, v1, v2, _, n1, n2, _, tau, d = parameters
+    views = ViewPair.of_arrays(parameters[:7])
+    _, slope, _ = loss_derivatives(2 * log_gain, views, tau, d, resolution=resolution)
+    from_balance = 2 * log_gain - _balance(signal, v1, v2, n1, n2, d)
+    return 2 * tau * slope * (1 + np.exp(-from_balance)) * np.sqrt(1 + np.exp(from_balance))
+
+
+def _loss(log_gain: Array, *parameters: Array) -> Array:
+    views = ViewPair.of_arrays(parameters[:7])
+    return loss_derivatives(2 * log_gain, views, *parameters[7:])[0]
+
+
+def _loss_at_collapse(*parameters: Array) -> Array:
+    return _loss(np.full_like(parameters[0], np.inf), *parameters)
+
+
+def landscape(setting: Setting) -> Landscape:
+    """The loss over log a. The scan reaches energy fractions of 1e-8 from both ends."""
+    arrays = setting.views.arrays()
+    signal, v1, v2, _, n1, n2, _ = arrays
+    centre = 0.5 * _balance(signal, v1, v2, n1, n2, setting.dimension)
+    sharpest = 0.5 * np.log(np.minimum(setting.temperature.min(initial=1.0), 1.0))
+    half = 1.5 - sharpest
+    return Landscape(
+        parameters=(*arrays, setting.temperature, setting.dimension),
+        loss=_loss,
+        slope=partial(_slope, resolution=1.0),
+        refined_slope=partial(_slope, resolution=1.5),
+        grid=scan_grid(centre - half, centre + half, spacing=0.5, reach=6.0),
+        loss_at_collapse=_loss_at_collapse,
+    )
+
+
+OBJECTIVE = Objective(
+    "cosine",
+    frozenset({"temperature", "dimension"}),
+    landscape,
+    "InfoNCE with cosine similarity, exact at finite dimension",
+)

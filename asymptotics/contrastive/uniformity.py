@@ -1,0 +1,228 @@
+"""The uniformity term of the cosine objective at finite dimension, with two derivatives.
+
+After the projector a view has signal coordinate a s and noise norm r. Only ``z = a |s|/r`` matters,
+through the cosine ``x = z/sqrt(1 + z^2)`` with the signal axis, and for n = d - 1
+
+    U = E_z log E_z' K(z, z'),    K = cosh(x x'/tau) M_n(sqrt(1 - x^2) sqrt(1 - x'^2)/tau).
+
+In ``Y = log z`` the gain only moves the law, ``Y = log(|s|/r) + (log a^2)/2``: the nodes and K
+are shared by all gains and views, and derivatives in log a^2 are derivatives of a density.
+docs/theory/cosine.md, equations (4)-(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaln, expit, gammaln
+
+from asymptotics.contrastive.sphere import DirectionAverage, RadialTilt, log_cosh
+from asymptotics.errors import InvalidInput
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+# Exponents up to this size are formed as they are; a kernel may exceed it as much again.
+_LARGEST_EXPONENT = 650.0
+_BLOCK = 1 << 22
+STEP, CT, CK = 0.15, 0.3, 0.1
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A law on the nodes and its first two derivatives in log a^2, each of shape (rows, nodes)."""
+
+    density: Array
+    first: Array
+    second: Array
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes ``z = scale sinh((j + 1/2) step)``: even in z at 0, uniform in log z above `scale`."""
+
+    scale: float
+    step: float
+    count: int
+
+    def values(self) -> Array:
+        return self.scale * np.sinh(self.step * (np.arange(self.count) + 0.5))
+
+    def steps_in_log(self) -> Array:
+        """The weight of each node in ``int dY``: ``step dY/dt = step coth t``."""
+        return self.step / np.tanh(self.step * (np.arange(self.count) + 0.5))
+
+
+def tangent_law(log_tangent: Array, tilt: Array, radial: RadialTilt) -> Weights:
+    """The density of ``y = log(|s| sqrt(v)/(r sqrt(V)))`` and its derivatives in ``log a^2 = -2 y``.
+
+    ``p(y) = 2/B(1/2, n/2) e^y (1 + e^(2y))^(-(n+1)/2) h_n(b) e^(-rho^2/2)``,  ``b = rho x``, with rho
+    = R/sqrt(V) the `tilt` and x = (1 + e^(-2y))^(-1/2); the isotropic law where R = 0.
+    """
+    n = radial.directions
+    along, across = expit(2 * log_tangent), expit(-2 * log_tangent)
+    b = tilt * np.sqrt(along)
+    log_value, ratio = radial(b)
+    log_density = log_tangent - 0.5 * (n + 1) * np.logaddexp(0.0, 2 * log_tangent) + log_value
+    constant = np.log(2.0) - betaln(0.5, 0.5 * n)
+    density = np.exp(log_density + constant - 0.5 * tilt**2)
+    moved = across * b
+    score = 1 - (n + 1) * along + ratio * moved
+    bend = (
+        (n + 1 + ratio * (b - ratio)) * moved**2
+        + ratio * moved * (across - 2 * along)
+        - 2 * (n + 1) * along * across
+    )
+    return Weights(density, -0.5 * density * score, 0.25 * density * (score**2 + bend))
+
+
+def kernel(nodes: Array, temperature: float, average: DirectionAverage) -> tuple[Array, float, float]:
+    """``(K/K_ref - 1) e^-m`` between nodes, m, and ``log K_ref``.
+
+    The reference is K at z = z' = 0 where that is of order one (U is then of order 1/tau^2 and
+    keeps its relative accuracy), else the least K; m = 0 unless exponents pass the floating range.
+    """
+    inverse = 1 / temperature
+    across = 1 / np.sqrt(1 + nodes**2)
+    along = nodes * across
+    exponent = log_cosh(np.outer(along, along) * inverse) + average(
+        np.outer(across, across) * inverse
+    )
+    reference = float(average(np.array([inverse]))[0])
+    if reference > 1:
+        reference = float(exponent.min())
+    exponent -= reference
+    shift = max(0.0, float(exponent.max()) - _LARGEST_EXPONENT)
+    if shift > _LARGEST_EXPONENT:
+        raise InvalidInput(
+            f"temperature {temperature:.3g} is too small: the cosine objective's kernel spans "
+            f"exp({exponent.max():.0f}); use a temperature above {0.5 / _LARGEST_EXPONENT:.2g}, "
+            "or the scaled limit (cosine-scaled)"
+        )
+    if shift == 0:
+        return np.expm1(exponent), 0.0, reference
+    return np.exp(exponent - shift) - np.exp(-shift), shift, reference
+
+
+def mean_log_average(
+    anchor: Weights, negative: Weights, matrix: Array, shift: float
+) -> tuple[Array, Array, Array]:
+    """``sum_i p_i log(1 + e^m sum_j K_ij q_j)`` and two derivatives, one value per row of weights."""
+    rows = negative.density.shape[0]
+    stacked = np.concatenate([negative.density, negative.first, negative.second])
+    product = stacked @ matrix
+    sums, first, second = product[:rows], product[rows : 2 * rows], product[2 * rows :]
+    if shift == 0:
+        total, logs = 1 + sums, np.log1p(sums)
+    else:
+        total = sums + np.exp(-shift)
+        logs = np.where(
+            sums < 1.0, np.log1p(np.minimum(sums, 1.0) * np.exp(shift)), np.log(total) + shift
+        )
+    first, second = first / total, second / total
+    p, p1, p2 = anchor.density, anchor.first, anchor.second
+    value = np.einsum("ij,ij->i", p, logs)
+    slope = np.einsum("ij,ij->i", p1, logs) + np.einsum("ij,ij->i", p, first)
+    curvature = np.einsum("ij,ij->i", p2, logs) + np.einsum("ij,ij->i", p, second - first**2)
+    curvature += 2 * np.einsum("ij,ij->i", p1, first)
+    return value, slope, curvature
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Which views are anchors and which negatives: the shares of view 1 and view 2 in each."""
+
+    anchors: tuple[float, float]
+    negatives: tuple[float, float]
+
+
+SYMMETRISED = Mixture((0.5, 0.5), (0.5, 0.5))
+ONE_WAY = Mixture((1.0, 0.0), (0.0, 1.0))
+
+
+def uniformity(
+    log_gain2: Array,
+    views: tuple[Array, ...],
+    temperature: Array,
+    dimension: Array,
+    *,
+    resolution: float = 1.0,
+    mixture: Mixture = SYMMETRISED,
+) -> tuple[Array, Array, Array]:
+    """U and its two derivatives in ``log a^2``; finite 1-D arrays of one length.
+
+    `views` is ``ViewPair.arrays()``. `resolution` multiplies the number of nodes per unit of log z.
+    Work is shared between elements of one dimension: the law between equal (gain, views), the
+    kernel between equal temperatures.
+    """
+    signal, *variances = views
+    scale = np.sqrt(np.stack([variances[0] / variances[3], variances[1] / variances[4]]))
+    tilt = signal / np.sqrt(np.stack(variances[:2]))
+    out = np.empty((3, log_gain2.size))
+    for d in np.unique(dimension):
+        chosen = np.flatnonzero(dimension == d)
+        chosen = chosen[np.argsort(temperature[chosen], kind="stable")]
+        radial = RadialTilt.up_to(float(tilt[:, chosen].max()), int(d) - 1)
+        average = DirectionAverage.up_to(float(1 / temperature[chosen].min()), int(d) - 1)
+        position = 0.5 * log_gain2 + np.log(scale)
+        for block, nodes in _blocks(chosen, position, tilt, temperature, int(d) - 1, resolution):
+            keys = np.concatenate([position[:, block], tilt[:, block]])
+            rows, inverse = np.unique(keys, axis=1, return_inverse=True)
+            anchors, negatives = _mixed_laws(rows, nodes, radial, mixture)
+            for tau in np.unique(temperature[block]):
+                here = temperature[block] == tau
+                row, back = np.unique(inverse[here], return_inverse=True)
+                matrix, shift, reference = kernel(nodes.values(), float(tau), average)
+                values = mean_log_average(_take(anchors, row), _take(negatives, row), matrix, shift)
+                out[:, block[here]] = np.stack(values)[:, back]
+                out[0, block[here]] += reference
+    return out[0], out[1], out[2]
+
+
+def _take(weights: Weights, rows: Index) -> Weights:
+    return Weights(weights.density[rows], weights.first[rows], weights.second[rows])
+
+
+def _blocks(
+    chosen: Index, position: Array, tilt: Array, temperature: Array, n: int, resolution: float
+) -> Iterator[tuple[Index, Nodes]]:
+    """Pieces of `chosen` whose weights fit the memory of a block, each with nodes for all of it."""
+    count = _nodes(position[:, chosen], tilt[:, chosen], temperature[chosen], n, resolution).count
+    size = max(1, _BLOCK // (6 * count))
+    for start in range(0, chosen.size, size):
+        block = chosen[start : start + size]
+        yield block, _nodes(position[:, block], tilt[:, block], temperature[block], n, resolution)
+
+
+def _nodes(position: Array, tilt: Array, temperature: Array, n: int, resolution: float) -> Nodes:
+    """Nodes that reach and resolve every law of a block, and the kernel at its temperatures."""
+    reach = np.log(tilt.max() + 9.0) - 0.5 * np.log(2.0) - (gammaln(0.5 * n + 1) - 39.0) / n
+    scale = min(0.5 * np.exp(position.min()) / np.sqrt(n + 1), float(temperature.min()))
+    step = STEP / max(1.0, CT * tilt.max(), CK/ np.sqrt(temperature.min())) / resolution
+    span = np.arcsinh(np.exp(position.max() + reach) / scale)
+    return Nodes(scale, step, int(np.ceil(span / step)))
+
+
+def _mixed_laws(
+    rows: Array, nodes: Nodes, radial: RadialTilt, mixture: Mixture
+) -> tuple[Weights, Weights]:
+    log_nodes, steps = np.log(nodes.values()), nodes.steps_in_log()
+    position, tilt = rows[:2, :, None], rows[2:, :, None]
+    first = tangent_law(log_nodes - position[0], tilt[0], radial)
+    if np.array_equal(rows[0], rows[1]) and np.array_equal(rows[2], rows[3]):
+        law = Weights(first.density * steps, first.first * steps, first.second * steps)
+        return law, law
+    second = tangent_law(log_nodes - position[1], tilt[1], radial)
+
+    def mixed(shares: tuple[float, float]) -> Weights:
+        parts = zip(
+            (first.density, first.first, first.second),
+            (second.density, second.first, second.second),
+            strict=True,
+        )
+        return Weights(*((shares[0] * one + shares[1] * two) * steps for one, two in parts))
+
+    return mixed(mixture.anchors), mixed(mixture.negatives)
