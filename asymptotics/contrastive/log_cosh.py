@@ -1,0 +1,143 @@
+"""E log cosh(k h) and its derivative E h tanh(k h) for a Gaussian h ~ N(m, V), for any k.
+
+In units of the standard deviation, ``r = m/sqrt(V)``, ``K = k sqrt(V)``, two rules cover the plane.
+
+*Moderate K.* The trapezoidal sum T of ``x tanh(K x) phi(x - r)`` with step H is off by
+``exp(-2 pi^2/H^2)`` and by the poles of tanh at ``i y_j = i pi (j + 1/2)/K``, whose share is known:
+
+    T - E x tanh(K x) = -sum_j (4 pi y_j / (K sqrt(2 pi)))
+                         Re[ exp((y_j^2 - r^2)/2 + i y_j r) / (exp(2 pi (y_j + i r)/H) - 1) ].
+
+*Large K.* ``h tanh(k h) = |h| - 2|h|/(1 + exp(2k|h|))``: the mean of |h| is closed, the rest is a
+Gauss-Legendre integral over the window of the half line that carries it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf
+
+Array = NDArray[np.float64]
+
+LARGEST_POLE_SLOPE = 4.0  # above this K the half-line rule is the shorter one
+WINDOW = 9.0  # standard deviations; exp(-81/2) is below rounding
+TAYLOR_SLOPE = 0.5  # below this K log cosh is integrated as it stands, without the split at |h|
+
+
+def mean_h_tanh(slope: Array, mean: Array, variance: Array, refinement: float = 1.0) -> Array:
+    """``E h tanh(k h)``, k = `slope` >= 0, h ~ N(`mean`, `variance`); 1-D arrays of one length.
+
+    Relative accuracy about 1e-14 for every k. `refinement` multiplies the number of nodes.
+    """
+    deviation = np.sqrt(variance)
+    scaled = slope * deviation
+    large = scaled > LARGEST_POLE_SLOPE
+    if not large.any():
+        return deviation * _trapezoid_with_poles(scaled, mean / deviation, 0.7 / refinement)
+    out = np.empty_like(scaled)
+    small = ~large
+    out[small] = deviation[small] * _trapezoid_with_poles(
+        scaled[small], mean[small] / deviation[small], 0.7 / refinement
+    )
+    k, m, v = slope[large], mean[large], variance[large]
+    out[large] = _mean_modulus(m, v) - _half_line(_fermi_tail, k, m, v, refinement)
+    return out
+
+
+def mean_log_cosh(slope: Array, mean: Array, variance: Array, refinement: float = 1.0) -> Array:
+    """``E log cosh(k h)``, k = `slope` >= 0, h ~ N(`mean`, `variance`); 1-D arrays of one length.
+
+    ``log cosh(x) = |x| - log 2 + log(1 + exp(-2|x|))``, except at small k, where that cancels.
+    """
+    whole = _half_line(_log_cosh_of_product, slope, mean, variance, refinement, tilted=False)
+    rest = _half_line(_log1p_tail, slope, mean, variance, refinement)
+    split = slope * _mean_modulus(mean, variance) - np.log(2.0) + rest
+    return np.where(slope * np.sqrt(variance) < TAYLOR_SLOPE, whole, split)
+
+
+def _trapezoid_with_poles(scaled: Array, ratio: Array, step: float) -> Array:
+    reach = np.ceil(8.1 / step)
+    offsets = step * np.arange(-reach, reach + 1)
+    weights = step / np.sqrt(2 * np.pi) * np.exp(-0.5 * offsets**2)
+    nodes = ratio + offsets[:, None]
+    total = np.einsum("j,ji->i", weights, nodes * np.tanh(scaled * nodes))
+    poles = int(np.floor(6.0 * scaled.max(initial=0.0) / np.pi + 0.5))
+    for j in range(poles):
+        total += _pole(np.pi * (j + 0.5) / np.maximum(scaled, 1e-3), scaled, ratio, step)
+    return np.asarray(total)
+
+
+def _pole(height: Array, scaled: Array, ratio: Array, step: float) -> Array:
+    """Minus one pole's share of T - E, zero where the pole is too far away to be seen."""
+    seen = (height < 6.0) & (height**2 - ratio**2 - 4 * np.pi * height / step > -80.0)
+    y, r = height[seen], ratio[seen]
+    modulus, angle = np.exp(2 * np.pi * y / step), 2 * np.pi * r / step
+    turn = modulus * np.cos(angle) - 1  # exp(...) - 1 = turn + i lean; modulus > 30, no cancellation
+    lean = modulus * np.sin(angle)
+    real = (np.cos(y * r) * turn + np.sin(y * r) * lean) / (turn * turn + lean * lean)
+    share = np.zeros_like(height)
+    share[seen] = np.sqrt(8 * np.pi) * y / scaled[seen] * np.exp(0.5 * (y * y - r * r)) * real
+    return share
+
+
+def _mean_modulus(mean: Array, variance: Array) -> Array:
+    """``E |h| = m erf(m/sqrt(2V)) + sqrt(2V/pi) exp(-m^2/(2V))``."""
+    spread = np.sqrt(2.0 * variance)
+    return np.asarray(
+        mean * erf(mean / spread) + spread / np.sqrt(np.pi) * np.exp(-np.square(mean / spread))
+    )
+
+
+def _fermi_tail(h: Array, k: Array) -> Array:
+    decay = np.exp(-2 * k * h)
+    return 2 * h * decay / (1 + decay)
+
+
+def _log1p_tail(h: Array, k: Array) -> Array:
+    return np.log1p(np.exp(-2 * k * h))
+
+
+def log_cosh(x: Array) -> Array:
+    """``log cosh x``, x >= 0, as ``log1p(2 sinh(x/2)^2)`` up to 20: no cancellation, no overflow."""
+    series = np.log1p(2 * np.square(np.sinh(np.minimum(x, 20.0) / 2)))
+    return np.where(x < 20.0, series, x - np.log(2.0))
+
+
+def _log_cosh_of_product(h: Array, k: Array) -> Array:
+    return log_cosh(k * h)
+
+
+@lru_cache(maxsize=8)
+def _legendre(count: int) -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return (1 + nodes) / 2, weights / 2
+
+
+def _half_line(
+    function: Callable[[Array, Array], Array],
+    k: Array,
+    mean: Array,
+    variance: Array,
+    refinement: float,
+    tilted: bool = True,
+) -> Array:
+    """``E function(|h|, k)`` over the window where ``exp(-2k|h|)`` (if `tilted`) leaves weight.
+
+    The integrand is about ``exp(-(h - p)^2/(2V))`` with p = m - 2kV (p = m untilted): the window is
+    p +- 9 sqrt(V) cut at zero, and for p < 0 it ends where the exponent has fallen by 81/2.
+    """
+    peak = mean - 2 * k * variance if tilted else mean
+    behind = np.minimum(peak, 0.0)
+    reach = np.square(WINDOW) * variance
+    root = np.sqrt(behind**2 + reach)
+    lower = np.maximum(0.0, peak - WINDOW * np.sqrt(variance))
+    upper = np.where(peak < 0, reach / (root - behind), peak + root)
+    fractions, weights = _legendre(round(56 * refinement))
+    h = lower + (upper - lower) * fractions[:, None]
+    folded = np.exp(-np.square(h - mean) / (2 * variance)) * (1 + np.exp(-2 * mean * h / variance))
+    total = np.einsum("j,ji->i", weights, function(h, k) * folded)
+    return np.asarray((upper - lower) * total / np.sqrt(2 * np.pi * variance))

@@ -1,0 +1,229 @@
+"""The verb of the package: the limiting accuracy of every point of a problem, with its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr, ndtr
+
+from asymptotics.errors import NoLimit, NotConverged
+from asymptotics.geometry import Geometry
+from asymptotics.probes import Existence
+from asymptotics.problem import Problem
+from asymptotics.saddle_point import SaddlePoint
+from asymptotics.solver import solve
+from asymptotics.thresholds import separability
+
+Array = NDArray[np.float64]
+
+CONVERGED = "converged"
+NO_LIMIT = "no limit"
+NOT_CONVERGED = "not converged"
+
+# the accuracy that a converged point promises
+_PROMISE = 1e-10
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Limiting accuracy and order parameters over the problem's grid, with the evidence.
+
+    accuracy, test_error: P(y (z.theta + b) > 0) on a fresh sample and its complement, the latter
+        from the tail: relative accuracy. nan where `converged` is False.
+    gamma, m, q, intercept: order parameters: the prox step, mean and variance of the margin
+        y z.theta of a fresh sample, and b.
+    overlap: m / (R sqrt q), the cosine between the probe and the best direction, R^2 = nu^T S^+ nu.
+    residual: largest scale-free residual of the equations, recomputed at the returned point.
+    error_estimate: estimated absolute error of accuracy and of test_error.
+    threshold: the n/p at which the limit starts or ceases to exist, nan where it always exists.
+    status: "converged", "no limit" (see `threshold`) or "not converged".
+    """
+
+    problem: Problem
+    accuracy: Array
+    test_error: Array
+    gamma: Array
+    m: Array
+    q: Array
+    intercept: Array
+    overlap: Array
+    residual: Array
+    error_estimate: Array
+    threshold: Array
+    status: NDArray[np.str_]
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Where the limit exists and was found to the promised accuracy."""
+        return np.asarray(self.status == CONVERGED)
+
+    def raise_on_failure(self) -> Limit:
+        """Self if every point converged; else NoLimit or NotConverged for the first that did not."""
+        failed = np.flatnonzero(np.ravel(self.status) != CONVERGED)
+        if failed.size:
+            first = failed[0]
+            where = np.ravel(np.broadcast_to(self.problem.sampling_ratio, self.status.shape))[first]
+            if np.ravel(self.status)[first] == NO_LIMIT:
+                raise NoLimit(
+                    no_limit_message(self.problem, where, np.ravel(self.threshold)[first])
+                )
+            raise NotConverged(
+                f"the saddle point of {self.problem.loss} at n/p = {where:.6g} was not found: "
+                f"residual {np.ravel(self.residual)[first]:.1e}, error estimate "
+                f"{np.ravel(self.error_estimate)[first]:.1e}; try a larger ridge or the entry of "
+                "the limit that is approached"
+            )
+        return self
+
+
+def no_limit_message(problem: Problem, sampling_ratio: float, threshold: float) -> str:
+    """One line: which threshold was crossed, its value, and what exists instead."""
+    explained = {
+        Existence.SEPARABLE: (
+            "at or above the separability threshold {}: no hyperplane separates the samples; "
+            "use logistic-mle there, or a loss with a ridge"
+        ),
+        Existence.INSEPARABLE: (
+            "at or below the separability threshold {}: the samples are separable and the "
+            "likelihood has no maximum; use max-margin there, or a loss with a ridge"
+        ),
+        Existence.INTERPOLATING: (
+            "at or above the interpolation threshold {}: no weights fit every label; use "
+            "least-squares there"
+        ),
+        Existence.DETERMINED: (
+            "at or below the interpolation threshold {}: the weights are not determined; use "
+            "min-norm there"
+        ),
+    }[problem.probe.existence]
+    return (
+        f"{problem.loss} has no limit at n/p = {sampling_ratio:.6g}, "
+        f"{explained.format(f'{threshold:.8g}')}"
+    )
+
+
+def limit(problem: Problem, geometry: Geometry | None = None) -> Limit:
+    """Limiting accuracy of the probe at every point of `problem`; failed points are marked.
+
+    Accuracy is Phi(m/sqrt q), or pi Phi((m+b)/sqrt q) + (1-pi) Phi((m-b)/sqrt q) with an
+    intercept, at the solution of the saddle-point equations (probe.md). Proved for convex losses
+    by the Gaussian min-max theorem, see docs/theory/probe.md. Use ``.raise_on_failure()`` where
+    every point must have a limit. `geometry` replaces the problem's own, for estimated ones.
+    """
+    geometry = problem.geometry() if geometry is None else geometry
+    if problem.probe.loss is None:
+        return _bayes(problem, geometry)
+    equations, shape = problem.equations(geometry)
+    threshold, exists = _existence(problem, equations)
+    columns = {name: np.full(exists.size, np.nan) for name in _COLUMNS}
+    status = np.full(exists.size, NO_LIMIT, dtype="<U13")
+    here = np.flatnonzero(exists)
+    if here.size:
+        part = equations.take(here)
+        solution = solve(part)
+        values = _observe(problem, part, solution.unknowns)
+        values |= {"residual": solution.residual, "error_estimate": solution.error_estimate}
+        good = (solution.residual < 1e-9) & (solution.error_estimate < _PROMISE)
+        # a solution is refused when it breaks an inequality that every true one obeys
+        good &= np.abs(values["overlap"]) <= 1 + 1e-9
+        good &= values["m"] >= 0
+        status[here] = np.where(good, CONVERGED, NOT_CONVERGED)
+        for name, value in values.items():
+            columns[name][here] = value
+        for name in ("accuracy", "test_error"):
+            columns[name][here[~good]] = np.nan
+    return Limit(
+        problem,
+        **{name: column.reshape(shape) for name, column in columns.items()},
+        threshold=threshold.reshape(shape),
+        status=status.reshape(shape),
+    )
+
+
+_COLUMNS = (
+    "accuracy",
+    "test_error",
+    "gamma",
+    "m",
+    "q",
+    "intercept",
+    "overlap",
+    "residual",
+    "error_estimate",
+)
+
+
+def _observe(problem: Problem, equations: SaddlePoint, unknowns: Array) -> dict[str, Array]:
+    """Accuracy and order parameters at solved unknowns."""
+    gamma, m, q, b = equations.order_parameters(unknowns)
+    s = np.sqrt(q)
+    prior = problem.mixture.prior
+    test_error = np.logaddexp(
+        np.log(prior) + log_ndtr(-(m + b) / s), np.log1p(-prior) + log_ndtr(-(m - b) / s)
+    )
+    accuracy = prior * ndtr((m + b) / s) + (1 - prior) * ndtr((m - b) / s)
+    separation = equations.geometry.separation()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        overlap = np.where(separation > 0, m / (s * separation), 0.0)
+    return {
+        "accuracy": accuracy,
+        "test_error": np.exp(test_error),
+        "gamma": gamma,
+        "m": m,
+        "q": q,
+        "intercept": b,
+        "overlap": overlap,
+    }
+
+
+def _existence(
+    problem: Problem, equations: SaddlePoint
+) -> tuple[Array, NDArray[np.bool_]]:
+    """(threshold, whether the limit exists) per point, from the thresholds alone."""
+    kind, ratio = problem.probe.existence, equations.sampling_ratio
+    if kind is Existence.ALWAYS:
+        return np.full(ratio.shape, np.nan), np.ones(ratio.shape, dtype=bool)
+    if kind in (Existence.INTERPOLATING, Existence.DETERMINED):
+        threshold = equations.geometry.rank_fraction()
+    else:
+        threshold = separability_of(equations.geometry, equations.prior)
+    below = kind in (Existence.INTERPOLATING, Existence.SEPARABLE)
+    return threshold, ratio < threshold if below else ratio > threshold
+
+
+def separability_of(geometry: Geometry, prior: Array | None) -> Array:
+    """n/p below which the samples are linearly separable: rank/p delta*(sqrt(nu^T S^+ nu))."""
+    radius = geometry.separation()
+    finite = np.isfinite(radius)
+    star = separability(np.where(finite, radius, 0.0), prior).threshold
+    return np.where(finite, geometry.rank_fraction() * star, np.inf)
+
+
+def _bayes(problem: Problem, geometry: Geometry) -> Limit:
+    """The accuracy of the best classifier: Phi(R), and with unequal priors its best threshold."""
+    shape = np.broadcast_shapes(geometry.shape, np.shape(problem.sampling_ratio))
+    radius = np.broadcast_to(geometry.separation(), shape)
+    prior = problem.mixture.prior
+    with np.errstate(divide="ignore", invalid="ignore"):
+        b = 0.5 * np.log(prior / (1 - prior)) if prior != 0.5 else 0.0
+        shift = np.where(radius > 0, b / np.where(radius > 0, radius, 1.0), np.sign(b) * np.inf)
+    shift = shift if prior != 0.5 else np.zeros(shape)
+    error = prior * ndtr(-(radius + shift)) + (1 - prior) * ndtr(-(radius - shift))
+    accuracy = prior * ndtr(radius + shift) + (1 - prior) * ndtr(radius - shift)
+    nothing = np.full(shape, np.nan)
+    return Limit(
+        problem,
+        accuracy=accuracy,
+        test_error=error,
+        gamma=nothing,
+        m=radius**2,
+        q=radius**2,
+        intercept=np.broadcast_to(np.asarray(b, dtype=float), shape).copy(),
+        overlap=np.ones(shape),
+        residual=np.zeros(shape),
+        error_estimate=np.full(shape, np.finfo(float).eps),
+        threshold=nothing,
+        status=np.full(shape, CONVERGED, dtype="<U13"),
+    )

@@ -1,0 +1,166 @@
+"""Gaussian mixtures in high dimension: a finite block where the means live, and a bulk.
+
+Every class mean lies in a block of finitely many directions. There a class has a mean vector and a
+covariance matrix; the remaining directions, the bulk, carry only variance: eigenvalues with the
+fraction of the p dimensions that each occupies. In the limit the block has weight zero; explicit
+p x p arrays are a block of p directions of weight 1/p each, and no bulk.
+
+A mixture is what the theory solves and what `validation` samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from asymptotics.errors import InvalidInput
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Class:
+    """One Gaussian component N(mean, covariance) of the block, drawn with probability `prior`.
+
+    mean: (..., k); covariance: (..., k, k); label: the answer a probe should give, +1 or -1.
+    Leading axes are a batch.
+    """
+
+    prior: float
+    mean: Array
+    covariance: Array
+    label: int
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Classes on a block of k directions, and a bulk shared by all of them.
+
+    classes: the components; priors sum to 1.
+    bulk_eigenvalues, bulk_weights: (..., bulk atoms), variances orthogonal to the block and the
+        fraction of all dimensions that each takes.
+    block_weight: fraction of the dimensions that one block direction takes: 0 in the limit, 1/p
+        for explicit arrays. block_weight k + sum(bulk_weights) = 1.
+    """
+
+    classes: tuple[Class, ...]
+    bulk_eigenvalues: Array
+    bulk_weights: Array
+    block_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise InvalidInput("mixture: at least one class is needed")
+        total = sum(c.prior for c in self.classes)
+        if min(c.prior for c in self.classes) < 0 or abs(total - 1) > 1e-9:
+            priors = [c.prior for c in self.classes]
+            raise InvalidInput(f"prior: must be >= 0 and sum to 1 over the classes, got {priors}")
+        for c in self.classes:
+            if np.ndim(c.mean) < 1 or np.shape(c.covariance)[-2:] != (np.shape(c.mean)[-1],) * 2:
+                raise InvalidInput(
+                    f"class {c.label}: a mean of {np.shape(c.mean)} needs a square covariance of "
+                    f"that size, got {np.shape(c.covariance)}"
+                )
+            if not (np.all(np.isfinite(c.mean)) and np.all(np.isfinite(c.covariance))):
+                raise InvalidInput(f"class {c.label}: mean and covariance must be finite")
+
+    @property
+    def prior(self) -> float:
+        """P(label = +1)."""
+        return float(sum(c.prior for c in self.classes if c.label == 1))
+
+    def symmetric_pair(self) -> tuple[Array, Array]:
+        """(mean, covariance) of the class +1 where the mixture is N(+-mean, covariance).
+
+        That is the structure of probe.md: two classes, opposite means, one covariance. Raises
+        InvalidInput otherwise.
+        """
+        if len(self.classes) != 2 or {c.label for c in self.classes} != {1, -1}:
+            raise InvalidInput(
+                f"mixture: the limit needs two classes labelled +1 and -1, got {len(self.classes)}"
+            )
+        positive, negative = sorted(self.classes, key=lambda c: -c.label)
+        if not np.array_equal(positive.mean, -negative.mean):
+            raise InvalidInput("mixture: the limit needs opposite class means; centre the features")
+        if not np.array_equal(positive.covariance, negative.covariance):
+            raise InvalidInput("mixture: the limit needs the same covariance in both classes")
+        return positive.mean, positive.covariance
+
+
+def symmetric_mixture(
+    mean: Array,
+    covariance: Array,
+    bulk_eigenvalues: ArrayLike = (1.0,),
+    bulk_weights: ArrayLike = (1.0,),
+    *,
+    prior: float = 0.5,
+    block_weight: float = 0.0,
+) -> Mixture:
+    """Two classes N(+-mean, covariance) in the block, with P(y = 1) = `prior`, over one bulk."""
+    if not 0 < prior < 1:
+        raise InvalidInput(f"prior must lie strictly between 0 and 1, got {prior}")
+    eigenvalues = np.asarray(bulk_eigenvalues, dtype=float)
+    weights = np.asarray(bulk_weights, dtype=float)
+    pair = (Class(prior, mean, covariance, 1), Class(1 - prior, -mean, covariance, -1))
+    return Mixture(pair, eigenvalues, weights, block_weight)
+
+
+def isotropic_mixture(signal: ArrayLike, prior: float = 0.5) -> Mixture:
+    """h = y R muhat + g with g ~ N(0, I): `signal` is R, half the distance of the two means."""
+    radius = np.asarray(signal, dtype=float)
+    bad = radius[~(np.isfinite(radius) & (radius >= 0))]
+    if bad.size:
+        raise InvalidInput(f"signal must be finite and >= 0, got {bad.flat[0]}")
+    return symmetric_mixture(
+        radius[..., None], np.ones((*radius.shape, 1, 1)), prior=prior
+    )
+
+
+def spectral_mixture(
+    eigenvalues: ArrayLike, weights: ArrayLike, squared_means: ArrayLike, prior: float = 0.5
+) -> Mixture:
+    """A covariance spectrum with the mean's squared component along each atom.
+
+    `eigenvalues` (variances), `weights` (fractions of the dimensions, summing to 1; 0 for an
+    isolated direction) and `squared_means` have one entry an atom. In each atom the mean picks
+    one direction, so the block has one direction per atom and the bulk keeps all the weight.
+    """
+    from asymptotics.geometry import Spectrum
+
+    atoms = Spectrum(np.asarray(eigenvalues), np.asarray(weights), np.asarray(squared_means))
+    if atoms.eigenvalues.ndim != 1:
+        raise InvalidInput("spectrum: eigenvalues must be one list of numbers")
+    return symmetric_mixture(
+        np.sqrt(atoms.squared_means),
+        np.diag(atoms.eigenvalues),
+        atoms.eigenvalues,
+        atoms.weights,
+        prior=prior,
+    )
+
+
+def explicit_mixture(
+    mean: ArrayLike, covariance: ArrayLike | None = None, prior: float = 0.5
+) -> Mixture:
+    """Classes N(+-mean, covariance) given as a (p,) vector and a (p, p) matrix (identity if None).
+
+    Raises InvalidInput for shapes that do not fit, entries that are not finite, or a covariance
+    that is not symmetric and positive semi-definite.
+    """
+    mu = np.asarray(mean, dtype=float)
+    if mu.ndim != 1 or mu.size == 0:
+        raise InvalidInput(f"mean must be a non-empty vector, got the shape {mu.shape}")
+    sigma = np.eye(mu.size) if covariance is None else np.asarray(covariance, dtype=float)
+    if sigma.shape != (mu.size, mu.size):
+        raise InvalidInput(f"covariance must be {mu.size} x {mu.size}, got the shape {sigma.shape}")
+    for name, array in (("mean", mu), ("covariance", sigma)):
+        if not np.all(np.isfinite(array)):
+            raise InvalidInput(f"{name} must be finite")
+    if not np.allclose(sigma, sigma.T, rtol=1e-10, atol=1e-12 * np.abs(sigma).max()):
+        raise InvalidInput("covariance must be symmetric")
+    lowest, highest = np.linalg.eigvalsh(sigma)[[0, -1]]
+    if lowest < -1e-10 * max(highest, 0.0):
+        raise InvalidInput(f"covariance must be positive semi-definite, got eigenvalue {lowest:.6g}")
+    return symmetric_mixture(mu, sigma, [], [], prior=prior, block_weight=1 / mu.size)

@@ -1,0 +1,104 @@
+"""Linear projection heads z = W h, and the geometry that they leave to the probe.
+
+A projector acts on the block of a mixture, where the means live, and leaves the bulk as it is or
+(explicit matrices) has no bulk to act on. Behind it, S = W Sigma W^T and nu = W mu.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from asymptotics.errors import InvalidInput
+from asymptotics.geometry import Spectrum
+from asymptotics.mixture import Mixture
+
+Array = NDArray[np.float64]
+
+
+class Projector(Protocol):
+    """A linear head."""
+
+    def matrix(self, mean: Array) -> Array:
+        """W on the block: (..., outputs, k), given the block mean (..., k) of the class +1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Gain:
+    """W_a = I + (a - 1) muhat muhat^T: multiplies the signal direction by `gain` = a >= 0.
+
+    1 is no projector, > 1 expansion, < 1 shrinkage, 0 removes the signal. Source: the
+    expansion/shrinkage family of GMZ.
+    """
+
+    gain: ArrayLike = 1.0
+
+    def __post_init__(self) -> None:
+        a = np.asarray(self.gain, dtype=float)
+        bad = a[~(np.isfinite(a) & (a >= 0))]
+        if bad.size:
+            raise InvalidInput(f"gain must be finite and >= 0, got {bad.flat[0]}")
+
+    def matrix(self, mean: Array) -> Array:
+        """I + (a - 1) muhat muhat^T; the first direction stands for muhat where mu = 0."""
+        a = np.asarray(self.gain, dtype=float)[..., None, None]
+        size = np.linalg.norm(mean, axis=-1, keepdims=True)
+        first = np.eye(mean.shape[-1])[0]
+        direction = np.where(size > 0, mean / np.where(size > 0, size, 1.0), first)
+        return np.eye(mean.shape[-1]) + (a - 1) * direction[..., :, None] * direction[..., None, :]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """An explicit W, (outputs, k) on the block; it need not be invertible or square."""
+
+    weights: Array
+
+    def matrix(self, mean: Array) -> Array:
+        """W itself."""
+        w = np.asarray(self.weights, dtype=float)
+        if w.ndim != 2 or w.shape[1] != mean.shape[-1]:
+            raise InvalidInput(
+                f"projector must be a matrix of {mean.shape[-1]} columns, got the shape {w.shape}"
+            )
+        if not np.all(np.isfinite(w)):
+            raise InvalidInput("projector must be finite")
+        return w
+
+
+def project(mixture: Mixture, projector: Projector) -> Spectrum:
+    """The spectrum of S = W Sigma W^T with the squared components of nu = W mu.
+
+    The block is diagonalised behind the head and its directions take the block's weight; the bulk
+    follows with no mean. Eigenvalues below rounding of the largest count as zero, and so do the
+    components of nu along them when they are below rounding of nu.
+    """
+    mean, covariance = mixture.symmetric_pair()
+    head = projector.matrix(mean)
+    sigma = head @ covariance @ np.swapaxes(head, -1, -2)
+    nu = np.einsum("...ij,...j->...i", head, mean)
+    values, vectors = np.linalg.eigh(sigma)
+    components = np.einsum("...ij,...i->...j", vectors, nu)
+    # a diagonal block is diagonalised exactly
+    exact = np.array_equal(sigma, sigma * np.eye(sigma.shape[-1]))
+    rounding = 0.0 if exact else 4 * mean.shape[-1] * np.finfo(float).eps
+    null = values <= rounding * np.abs(values).max(axis=-1, keepdims=True)
+    length = np.linalg.norm(nu, axis=-1, keepdims=True)
+    lost = null & (np.abs(components) <= np.sqrt(rounding) * length)
+    values = np.where(null, 0.0, values)
+    squared = np.where(lost, 0.0, components**2)
+    batch = values.shape[:-1]
+    outputs, inputs = values.shape[-1], mean.shape[-1]
+    # with explicit arrays the weights count the outputs: n/p is per output dimension
+    block_weight = mixture.block_weight * inputs / outputs
+    bulk = np.broadcast_to(mixture.bulk_eigenvalues, (*batch, mixture.bulk_eigenvalues.shape[-1]))
+    bulk_weights = np.broadcast_to(mixture.bulk_weights, bulk.shape)
+    return Spectrum(
+        np.concatenate([values, bulk], axis=-1),
+        np.concatenate([np.full(values.shape, block_weight), bulk_weights], axis=-1),
+        np.concatenate([squared, np.zeros_like(bulk)], axis=-1),
+    )

@@ -1,0 +1,108 @@
+r"""Separability threshold to any number of digits (mpmath).
+
+    delta* = max over rho (and b) of (1 - rho^2) / E_y E (z - R rho - y b)_+^2,   z ~ N(0, 1)
+
+The denominator is convex in (rho, b) and the numerator concave, so the ratio has one maximum
+(docs/theory/probe.md).  Stationarity is solved by bracketing: in b inside, in rho outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mpmath import mp
+
+from asymptotics.errors import InvalidInput
+
+Number = mp.mpf
+
+
+@dataclass(frozen=True)
+class ReferenceThreshold:
+    """The threshold, its maximisers (cosine rho, intercept b) and the stationarity residual."""
+
+    sampling_ratio: Number
+    cosine: Number
+    intercept: Number
+    residual: Number
+
+
+def reference_separability(
+    signal: float | int | str | Number,
+    prior: float | int | str | Number = "0.5",
+    intercept: bool = False,
+    digits: int = 30,
+) -> ReferenceThreshold:
+    """delta* above; ``intercept`` also maximises over b, with P(y = 1) = ``prior``.
+
+    Raises ``InvalidInput`` for a negative signal or a prior outside (0, 1).
+    """
+    with mp.workdps(digits + 15):
+        r, probability = mp.mpf(signal), mp.mpf(prior)
+        if not (mp.isfinite(r) and r >= 0):
+            raise InvalidInput(f"signal must be finite and >= 0, got {signal}")
+        if not 0 < probability < 1:
+            raise InvalidInput(f"prior must lie in (0, 1), got {prior}")
+        classes = ((probability, 1), (1 - probability, -1)) if intercept else ((mp.one, 0),)
+
+        def best_intercept(rho: Number) -> Number:
+            if not intercept or probability == mp.mpf(1) / 2:
+                return mp.zero
+            return increasing_root(
+                lambda b: -mp.fsum(w * y * _tail_mean(r * rho + y * b) for w, y in classes)
+            )
+
+        def slope(rho: Number) -> Number:
+            b = best_intercept(rho)
+            first = mp.fsum(w * _tail_mean(r * rho + y * b) for w, y in classes)
+            second = mp.fsum(w * _tail_square(r * rho + y * b) for w, y in classes)
+            return rho * second / first - r * (1 - rho) * (1 + rho)
+
+        rho = _bisected_secant(slope, mp.zero, mp.one) if r > 0 else mp.zero
+        b = best_intercept(rho)
+        with mp.extradps(15):
+            value = (1 - rho) * (1 + rho) / mp.fsum(
+                w * _tail_square(r * rho + y * b) for w, y in classes
+            )
+            residual = abs(slope(rho))
+        return ReferenceThreshold(value, rho, b, residual)
+
+
+def _tail_mean(x: Number) -> Number:
+    """E (z - x)_+."""
+    with mp.extradps(10 + int(2 * mp.log10(2 + abs(x)))):
+        return mp.npdf(x) - x * mp.ncdf(-x)
+
+
+def _tail_square(x: Number) -> Number:
+    """E (z - x)_+^2."""
+    with mp.extradps(10 + int(4 * mp.log10(2 + abs(x)))):
+        return (1 + x * x) * mp.ncdf(-x) - x * mp.npdf(x)
+
+
+def increasing_root(function: Callable[[Number], Number]) -> Number:
+    """Root of an increasing function on the line, its bracket widened by doubling."""
+    width = mp.one
+    while function(-width) > 0 or function(width) < 0:
+        width *= 2
+    return _bisected_secant(function, -width, width)
+
+
+def _bisected_secant(function: Callable[[Number], Number], low: Number, high: Number) -> Number:
+    """Root of an increasing function in [low, high]: bisection, then secant steps inside it."""
+    low, high = mp.mpf(low), mp.mpf(high)
+    previous, value = low, function(low)
+    root = (low + high) / 2
+    for _ in range(8 * mp.prec):
+        new = function(root)
+        if new == 0 or high - low <= mp.eps * (abs(low) + abs(high)):
+            return root
+        low, high = (low, root) if new > 0 else (root, high)
+        secant = root - new * (root - previous) / (new - value) if new != value else low
+        previous, value = root, new
+        step = secant if low < secant < high else (low + high) / 2
+        if abs(step - root) <= mp.eps * abs(step):
+            return step
+        root = step
+    return root

@@ -1,0 +1,126 @@
+"""The equations of the probe's limit as a scale-free residual with its Jacobian.
+
+Unknowns per point: log gamma, log(m/|nu|^2), log q with q = s^2, and with an intercept b/s. With
+the margin of class y distributed as m + y b + s Z and, from the loss (channel),
+
+    Vhat = E M'',   mhat = -E M',   qhat = E M'^2                                   (probe.md, channel)
+
+the residual is, from the geometry's traces T_j and overlaps B_j at (ridge, Vhat),
+
+    r1 = log[T_1 / (delta gamma)]
+    r2 = log[mhat B_1 / m]
+    r3 = log[(mhat^2 B_2 + qhat T_2 / delta) / q]                                  (probe.md, geometry)
+    r4 = E[y M'] / sqrt(qhat)                                                      (probe.md, intercept)
+
+Logarithms, since a loss with an exponential tail makes the plain equations exponentially stiff.
+Without signal m is 0 and r2 reads B_1/|nu|^2 as 1. The Jacobian is exact, from d_gamma M' = -M' M'', Gaussian integration by parts in the mean and
+variance, and d T_j / d Vhat = -j T_{j+1}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asymptotics.gauss import margin_moments
+from asymptotics.geometry import Geometry
+from asymptotics.losses import Loss
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SaddlePoint:
+    """A batch of equations: one loss, arrays of one length for everything else.
+
+    `prior` is P(y = 1) where an intercept is fitted, None where there is none.
+    """
+
+    loss: Loss
+    geometry: Geometry
+    ridge: Array
+    sampling_ratio: Array
+    prior: Array | None = None
+
+    @property
+    def num_unknowns(self) -> int:
+        """3, or 4 with an intercept."""
+        return 3 if self.prior is None else 4
+
+    def take(self, points: Array) -> SaddlePoint:
+        """The equations of the given points."""
+        return replace(
+            self,
+            geometry=self.geometry.take(points),
+            ridge=self.ridge[points],
+            sampling_ratio=self.sampling_ratio[points],
+            prior=None if self.prior is None else self.prior[points],
+        )
+
+    def order_parameters(self, x: Array) -> tuple[Array, Array, Array, Array]:
+        """(gamma, m, q, b) of the unknowns; b is 0 without an intercept."""
+        q = np.exp(x[2])
+        intercept = np.zeros_like(q) if self.prior is None else x[3] * np.sqrt(q)
+        return np.exp(x[0]), self.mean_scale() * np.exp(x[1]), q, intercept
+
+    def mean_scale(self) -> Array:
+        """|nu|^2: overlaps_1 at ridge 1 and curvature 0."""
+        one = np.ones_like(self.ridge)
+        return self.geometry.resolvent_moments(one, 0 * one)[1][0]
+
+    def channel(self, x: Array, nodes: int, quadrature: bool = False) -> tuple[Array, Array]:
+        """(hats, derivatives): Vhat, mhat, qhat, E[y M'] and their slopes in the unknowns.
+
+        Shapes (4, points) and (4, unknowns, points); `nodes` and `quadrature` as in `gauss`.
+        """
+        gamma, m, q, intercept = self.order_parameters(x)
+        s = np.sqrt(q)
+        classes = [(1.0, np.ones_like(s))]
+        if self.prior is not None:
+            classes = [(1.0, self.prior), (-1.0, 1 - self.prior)]
+        hats, slopes = np.zeros((4, s.size)), np.zeros((4, self.num_unknowns, s.size))
+        for label, weight in classes:
+            k = margin_moments(self.loss, gamma, m + label * intercept, s, nodes, quadrature)
+            hats += weight * np.stack([k.m2, -k.m1, k.m11, label * k.m1])
+            by_gamma = np.stack([-k.m12z / s, k.m12, -2 * k.m112, -label * k.m12])
+            by_mean = np.stack([k.m2z / s, -k.m2, 2 * k.m12, label * k.m2])
+            by_log_q = 0.5 * np.stack(
+                [k.m2zz - k.m2, -k.m2z * s, 2 * k.m12z * s, label * k.m2z * s]
+            )
+            slopes[:, 0] += weight * gamma * by_gamma
+            slopes[:, 1] += weight * m * by_mean
+            # the intercept's unknown is b/s, so b moves with s
+            slopes[:, 2] += weight * (by_log_q + 0.5 * label * intercept * by_mean)
+            if self.prior is not None:
+                slopes[:, 3] += weight * label * s * by_mean
+        return hats, slopes
+
+    def residual(
+        self, x: Array, nodes: int, quadrature: bool = False
+    ) -> tuple[Array, Array]:
+        """(residual, Jacobian) at x: shapes (unknowns, points), (unknowns, unknowns, points)."""
+        (v, m_hat, q_hat, tilt), d = self.channel(x, nodes, quadrature)
+        (t1, t2, t3), (b1, b2, b3) = self.geometry.resolvent_moments(self.ridge, v)
+        delta, scale = self.sampling_ratio, self.mean_scale()
+        none = scale == 0
+        b1_unit = np.where(none, 1.0, b1 / np.where(none, 1.0, scale))
+        b2_by_b1 = np.where(none, 0.0, b2 / np.where(none, 1.0, b1))
+        energy = m_hat**2 * b2 + q_hat * t2 / delta
+        r = [np.log(t1 / delta) - x[0], np.log(m_hat * b1_unit) - x[1], np.log(energy) - x[2]]
+        jacobian = np.empty_like(d[: self.num_unknowns])
+        jacobian[0] = -(t2 / t1) * d[0]
+        jacobian[1] = d[1] / m_hat - b2_by_b1 * d[0]
+        jacobian[2] = (
+            2 * m_hat * b2 * d[1]
+            + t2 / delta * d[2]
+            - 2 * (m_hat**2 * b3 + q_hat * t3 / delta) * d[0]
+        ) / energy
+        for i in range(3):
+            jacobian[i, i] -= 1
+        if self.prior is not None:
+            root = np.sqrt(q_hat)
+            r.append(tilt / root)
+            jacobian[3] = d[3] / root - 0.5 * tilt / (q_hat * root) * d[2]
+        return np.stack(r), jacobian

@@ -1,0 +1,116 @@
+"""Where the limits exist: linear separability and interpolation.
+
+    delta* = max_{rho, b} (1 - rho^2) / E_y E[(Z - R rho - y b)_+^2]            (probe.md, separability)
+
+with b = 0 unless an intercept is fitted. R is the invariant signal sqrt(nu^T S^+ nu), so delta*
+does not depend on an invertible projector; a rank deficient one scales it by rank/p. Squares
+interpolate below delta = rank/p.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize.elementwise import find_root
+from scipy.special import erfcx, roots_laguerre
+
+from asymptotics.errors import InvalidInput, NotConverged
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Separability:
+    """The threshold delta* and where its maximum is attained; arrays of one shape.
+
+    threshold: n/p above which two classes are not linearly separable.
+    cosine: the maximiser rho, cosine between the last separating direction and the signal.
+    intercept: the maximiser b, in units of the margin's standard deviation.
+    """
+
+    threshold: Array
+    cosine: Array
+    intercept: Array
+
+
+def separability(signal: ArrayLike, prior: ArrayLike | None = None) -> Separability:
+    """delta*(R) of the module, with an intercept where `prior` = P(y = 1) is given.
+
+    `signal` (R >= 0) and `prior` broadcast. R = 0 without intercept is Cover's 2. The threshold
+    overflows to infinity near R = 38. Raises InvalidInput for a negative R or a prior outside
+    (0, 1). Source: Candes-Sur and Montanari-Ruan-Sohn-Yan; the mixture's form in probe.md.
+    """
+    radius = np.asarray(signal, dtype=float)
+    share = np.asarray(0.5 if prior is None else prior, dtype=float)
+    if not np.all((radius >= 0) & np.isfinite(radius)):
+        raise InvalidInput(f"signal must be finite and >= 0, got {radius.min()}")
+    if not np.all((share > 0) & (share < 1)):
+        raise InvalidInput(f"prior must lie strictly between 0 and 1, got {share.min()}")
+    radius, share = np.broadcast_arrays(radius, share)
+    # rho = 0 is the maximiser at R = 0; elsewhere the slope changes sign inside (0, 1)
+    none = radius == 0
+    lowest, highest = np.where(none, 0.0, 1e-12), np.full(radius.shape, 1 - 1e-12)
+    rho = _root(_slope, lowest, highest, np.where(none, 1.0, radius), share)
+    rho = np.where(none, 0.0, rho)
+    b = _best_intercept(radius * rho, share)
+    with np.errstate(over="ignore"):
+        threshold = (1 - rho**2) * np.exp(-_log_excess(radius * rho, b, share, 2))
+    return Separability(threshold, rho, b)
+
+
+def _slope(rho: Array, radius: Array, prior: Array) -> Array:
+    """(1/2) d/drho log[(1 - rho^2)/E(Z - R rho - y b)_+^2] at the best b (envelope theorem)."""
+    offset = radius * rho
+    b = _best_intercept(offset, prior)
+    ratio = np.exp(_log_excess(offset, b, prior, 1) - _log_excess(offset, b, prior, 2))
+    return radius * ratio - rho / (1 - rho**2)
+
+
+def _best_intercept(offset: Array, prior: Array) -> Array:
+    """The b that minimises E_y E[(Z - offset - y b)_+^2]; 0 for balanced classes."""
+    if np.all(prior == 0.5):
+        return np.zeros(np.broadcast_shapes(np.shape(offset), np.shape(prior)))
+    odds = np.log(prior) - np.log1p(-prior)
+    reach = np.abs(odds) + 1.0
+
+    def balance(b: Array, offset: Array, odds: Array) -> Array:
+        return odds + _log_hinge(offset + b, 1) - _log_hinge(offset - b, 1)
+
+    return _root(balance, -reach, reach, offset, odds)
+
+
+def _log_excess(offset: Array, b: Array, prior: Array, power: int) -> Array:
+    """log E_y E[(Z - offset - y b)_+^power]."""
+    return np.logaddexp(
+        np.log(prior) + _log_hinge(offset + b, power),
+        np.log1p(-prior) + _log_hinge(offset - b, power),
+    )
+
+
+def _log_hinge(at: Array, power: int) -> Array:
+    """log E[(Z - B)_+^power], power 1 or 2, without cancellation in the tail.
+
+    E[(Z - B)_+^k] = phi(B) int_0^inf t^k exp(-B t - t^2/2) dt: closed in erfcx, and by
+    Gauss-Laguerre in B t where the closed form cancels.
+    """
+    b = np.asarray(at, dtype=float)
+    middle = np.minimum(b, 8.0)
+    mills = sqrt(pi / 2) * erfcx(np.maximum(middle, -35.0) / sqrt(2))
+    closed = 1 - middle * mills if power == 1 else (1 + middle**2) * mills - middle
+    far = np.maximum(b, 8.0)[..., None]
+    x, weight = roots_laguerre(40)
+    tail = np.sum(weight * x**power * np.exp(-0.5 * (x / far) ** 2), axis=-1)
+    tail = tail / far[..., 0] ** (power + 1)
+    scaled = np.where(b > 8.0, tail, closed)
+    return np.log(scaled) - 0.5 * b**2 - 0.5 * np.log(2 * pi)
+
+
+def _root(function, lower: Array, upper: Array, *args: Array) -> Array:  # type: ignore[no-untyped-def]
+    """The root of a monotone function inside each bracket, checked by its sign change."""
+    found = find_root(function, (lower, upper), args=args)
+    if not np.all(found.success | ~np.isfinite(found.x)):
+        raise NotConverged("separability: a bracketed root was not found; please report this point")
+    return np.asarray(found.x)
