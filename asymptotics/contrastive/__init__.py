@@ -1,0 +1,1 @@
+"""What contrastive training makes of a linear projection head: objectives, gains, regimes."""

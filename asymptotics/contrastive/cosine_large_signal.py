@@ -2,8 +2,9 @@
 
 With ``g = a^2/(d-1)``, ``S_i = R^2 + V_i``, ``Z_i = g S_i + N_i`` the mean square norm of view i,
 
-    L = -(1/tau) [g (R^2+C_signal) + C_n]/sqrt(Z_1 Z_2) + log cosh(g R^2/(tau sqrt(Z_1 Z_2))).
+    L = -(1/tau) [g (R^2+C_signal) + C_n]/sqrt(Z_1 Z_2) + log cosh(g R^2/(tau sqrt(Z_1 Z_2)))
 
+(anchors of one view, negatives of the other).
 For isotropic noise, in the signal's energy fraction ``u = g S/Z``, the minimum is where
 ``tanh(u R^2/[(R^2+D) tau]) = (D-1)/D``, that is ``u = min(1, tau/tau_*)`` with
 
@@ -27,7 +28,7 @@ Array = NDArray[np.float64]
 
 
 def collapse_temperature(signal: Array, augmentation: Array) -> Array:
-    """``tau_* = 2 R^2/[(R^2+D) log(1+2 sigma^2)]``: at and above it the head keeps only the signal."""
+    """``tau_* = 2 R^2/[(R^2+D) log(1+2 sigma^2)]``: from there on only the signal is kept."""
     noise = np.square(augmentation)
     energy = np.square(signal)
     return np.asarray(2 * energy / ((energy + 1 + noise) * np.log1p(2 * noise)))

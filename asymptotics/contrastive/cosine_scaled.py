@@ -1,15 +1,15 @@
-"""InfoNCE with cosine similarity as d -> infinity at fixed t = d tau: where the boundary a = 1 lives.
+"""InfoNCE with cosine similarity, d -> infinity at fixed t = d tau: where the boundary a = 1 lives.
 
-With ``s = a^2``, view i of variance V_i along the signal and N_i across it, ``N = sqrt(N_1 N_2)``,
+With ``s = a^2`` and views of one law (variance V along the signal and N across it),
 
-    c = (2/t^2) / (1 + sqrt(1 + 4/t^2)),      B = 1 + c s V_2/N_2,
-    e = (R^2 + C_signal)/N - (C_noise/N) [(R^2+V_1)/N_1 + (R^2+V_2)/N_2]/2,
-    L = -s e/t - c s (R^2+V_1)/(2 N_1) - log(B)/2
-        + [s^2 V_2 (R^2+V_1)/(2 N^2 t^2) - c s R^2/(2 N_2)]/B
-        + E log cosh(s R h/(t N B)),                             h ~ N(R, V_1).
+    c = (2/t^2) / (1 + sqrt(1 + 4/t^2)),      B = 1 + c s V/N,
+    e = (R^2 + C_signal)/N - (C_noise/N) (R^2+V)/N,
+    L = -s e/t - c s (R^2+V)/(2N) - log(B)/2
+        + [s^2 V (R^2+V)/(2 N^2 t^2) - c s R^2/(2N)]/B
+        + E log cosh(s R h/(t N B)),                             h ~ N(R, V).
 
-For isotropic noise V_i = N_i = D, C = 1. The loss is measured in units in which its isotropic part
-(of order d) is left out. Ours: docs/theory/contrastive.md, "The scaled limit".
+For isotropic noise V = N = D, C = 1. The isotropic part of the loss, of order d, is left out.
+Views of two laws: ``cosine_scaled_two_laws``. Ours: docs/theory/contrastive.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.contrastive.cosine_scaled_two_laws import uniformity
 from asymptotics.contrastive.log_cosh import mean_h_tanh, mean_log_cosh
 from asymptotics.contrastive.minima import scan_grid
 from asymptotics.contrastive.objective import Landscape, Objective, Setting, blocked
@@ -33,42 +34,42 @@ class _Coefficients:
     """The numbers that (s, t)-independent terms of L reduce to; see the module's formula."""
 
     temperature: Array  # t = d tau
-    alignment: Array  # e
-    anchor: Array  # (R^2 + V_1)/N_1
-    negative: Array  # R^2/N_2
-    ratio: Array  # V_2/N_2
-    noise: Array  # N
+    alignment: Array  # e, with N = sqrt(N_1 N_2) and the mean of (R^2+V_i)/N_i
     signal: Array  # R
-    variance: Array  # V_1
+    first_variance: Array  # V_1
+    second_variance: Array  # V_2
+    first_noise: Array  # N_1
+    second_noise: Array  # N_2
 
     @classmethod
     def of(cls, setting: Setting) -> _Coefficients:
         signal, v1, v2, signal_covariance, n1, n2, noise_covariance = setting.views.arrays()
         energy, noise = np.square(signal), np.sqrt(n1 * n2)
         mean_square = ((energy + v1) / n1 + (energy + v2) / n2) / 2
-        return cls(
-            temperature=setting.temperature * setting.dimension,
-            alignment=(energy + signal_covariance - noise_covariance * mean_square) / noise,
-            anchor=(energy + v1) / n1,
-            negative=energy / n2,
-            ratio=v2 / n2,
-            noise=noise,
-            signal=signal,
-            variance=v1,
+        aligned = (energy + signal_covariance - noise_covariance * mean_square) / noise
+        return cls(setting.temperature * setting.dimension, aligned, signal, v1, v2, n1, n2)
+
+    def have_one_law(self) -> bool:
+        return np.array_equal(self.first_variance, self.second_variance) and np.array_equal(
+            self.first_noise, self.second_noise
         )
+
+    def laws(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        first = self.first_variance, self.first_noise
+        return first, (self.second_variance, self.second_noise)
 
     def arrays(self) -> tuple[Array, ...]:
         return tuple(getattr(self, name) for name in self.__dataclass_fields__)
 
 
 def critical_temperature(setting: Setting) -> Array:
-    """The t below which the loss still falls as a -> infinity: ``t_c = 2 e N_1/(R^2 + V_1)``.
+    """The t below which the loss of views of one law still falls as a -> infinity.
 
-    Isotropic noise: ``2 R^2 (D-1)/[D (R^2+D)]``. Below t_c the gain grows like sqrt(d), and
-    training on a batch sees it only with ``log N`` of order ``d/(2 t^2)`` negatives.
+    ``t_c = 2 e N/(R^2 + V)``; for isotropic noise ``2 R^2 (D-1)/[D (R^2+D)]``. Below t_c the gain
+    grows like sqrt(d), and a batch shows it only with ``log N`` of order ``d/(2 t^2)`` negatives.
     """
-    reduced = _Coefficients.of(setting)
-    return 2.0 * reduced.alignment / reduced.anchor
+    p = _Coefficients.of(setting)
+    return 2.0 * p.alignment * p.first_noise / (np.square(p.signal) + p.first_variance)
 
 
 def _stiffness(t: Array) -> Array:
@@ -80,15 +81,33 @@ def loss(log_gain: Array, *parameters: Array) -> Array:
     """L of the module's formula at s = exp(2 log_gain)."""
     p = _Coefficients(*parameters)
     s, t, c = np.exp(2.0 * log_gain), p.temperature, _stiffness(p.temperature)
-    stretch = 1.0 + c * s * p.ratio
-    spread = s * s * p.ratio * p.anchor / (2 * np.square(t)) - c * s * p.negative / 2
-    k = s * p.signal / (t * p.noise * stretch)
-    return (
+    if not p.have_one_law():
+        return uniformity(s, t, c, p.signal, p.laws())[0] - s * p.alignment / t
+    v, n, energy = p.first_variance, p.first_noise, np.square(p.signal)
+    stretch = 1.0 + c * s * v / n
+    spread = s * v * (energy + v) / np.square(n * t) - c * energy / n
+    return np.asarray(
         -s * p.alignment / t
-        - c * s * p.anchor / 2
-        - np.log1p(c * s * p.ratio) / 2
-        + spread / stretch
-        + mean_log_cosh(k, p.signal, p.variance)
+        - c * s * (energy + v) / (2 * n)
+        - np.log1p(c * s * v / n) / 2
+        + s * spread / (2 * stretch)
+        + mean_log_cosh(s * p.signal / (t * n * stretch), p.signal, v)
+    )
+
+
+def _one_law_slope(p: _Coefficients, s: Array, c: Array, refinement: float) -> Array:
+    """dL/ds + e/t for views of one law."""
+    v, n, t = p.first_variance, p.first_noise, p.temperature
+    anchor, bend = (np.square(p.signal) + v) / n, c * v / n
+    stretch = 1.0 + bend * s
+    share = s / stretch
+    pull = p.signal / (t * n)
+    tanh_term = pull * mean_h_tanh(pull * share, p.signal, v, refinement)
+    return np.asarray(
+        -c * anchor / 2
+        - bend / (2 * stretch)
+        + v * anchor / (2 * n * np.square(t)) * share * (1.0 + 1.0 / stretch)
+        + (tanh_term - c * np.square(p.signal) / (2 * n)) / np.square(stretch)
     )
 
 
@@ -96,20 +115,12 @@ def _scaled_slope(refinement: float, log_gain: Array, *parameters: Array) -> Arr
     """dL/ds divided by ``1/t + s/(t^2 B)``, which tends to constants at both ends."""
     p = _Coefficients(*parameters)
     s, t, c = np.exp(2.0 * log_gain), p.temperature, _stiffness(p.temperature)
-    bend = c * p.ratio
-    stretch = 1.0 + bend * s
-    share = s / stretch
-    k = share * p.signal / (t * p.noise)
-    tanh_term = p.signal / (t * p.noise) * mean_h_tanh(k, p.signal, p.variance, refinement)
-    q = p.ratio * p.anchor / (2 * np.square(t))
-    slope = (
-        -p.alignment / t
-        - c * p.anchor / 2
-        - bend / (2 * stretch)
-        + q * share * (1.0 + 1.0 / stretch)
-        + (tanh_term - c * p.negative / 2) / np.square(stretch)
-    )
-    return np.asarray(slope / (1.0 / t + share / np.square(t)))
+    if p.have_one_law():
+        slope = _one_law_slope(p, s, c, refinement)
+    else:
+        slope = uniformity(s, t, c, p.signal, p.laws(), refinement)[1]
+    stretch = 1.0 + c * s * p.first_variance / p.first_noise
+    return np.asarray((slope - p.alignment / t) / (1.0 / t + s / (stretch * np.square(t))))
 
 
 def landscape(setting: Setting) -> Landscape:
@@ -129,9 +140,8 @@ def landscape(setting: Setting) -> Landscape:
 
 
 def _loss_at_collapse(*parameters: Array) -> Array:
-    """-infinity below t_c, where the loss falls linearly in s; +infinity above."""
-    p = _Coefficients(*parameters)
-    return np.where(p.temperature < 2 * p.alignment / p.anchor, -np.inf, np.inf)
+    """-inf: where the loss still falls at the end of the scan, it falls linearly in s."""
+    return np.full_like(parameters[0], -np.inf)
 
 
 OBJECTIVE = Objective(

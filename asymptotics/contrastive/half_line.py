@@ -35,6 +35,4 @@ def half_line_nodes(
 
 def normal_density(h: Array, mean: Array, variance: Array) -> Array:
     """The density of N(mean, variance) at h."""
-    return np.asarray(
-        np.exp(-np.square(h - mean) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
-    )
+    return np.asarray(np.exp(-np.square(h - mean) / (2 * variance)) / np.sqrt(2 * np.pi * variance))

@@ -1,6 +1,8 @@
 """InfoNCE with inner products, ``-tr(A C)/tau + E log E' exp(h^T A h'/tau)``, A = W^T W.
 
-The loss is convex in A and separates: with ``A = tau x`` along the signal and ``tau y`` across,
+The anchors h are first views, the negatives h' second views. (Were both views negatives, as in
+NT-Xent, and their laws different, the louder law alone would matter as d -> infinity.) The loss is
+convex in A and separates: with ``A = tau x`` along the signal and ``tau y`` across,
 
     y = C_n / (N_1 N_2),
     x minimises  -(R^2+C_signal) x + V_2 (R^2+V_1) x^2/2 + E log cosh(R x h),   h ~ N(R, V_1),
@@ -17,6 +19,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.contrastive import exponents
 from asymptotics.contrastive.log_cosh import mean_h_tanh, mean_log_cosh
 from asymptotics.contrastive.minima import local_minima, scan_grid
 from asymptotics.contrastive.objective import Landscape, Objective, Setting, blocked
@@ -89,7 +92,9 @@ def _loss_at_collapse(unit: Array, *rest: Array) -> Array:
         pull, stiffness, signal, variance, constant = (parameter[lone] for parameter in rest)
         parameters = (one, pull, stiffness, signal, variance, constant)
         reach = np.log1p(signal**2)
-        grid = scan_grid(0.5 * np.log(pull / stiffness) - reach, 0.5 * np.log(pull / stiffness), 0.5, 0.5)
+        grid = scan_grid(
+            0.5 * np.log(pull / stiffness) - reach, 0.5 * np.log(pull / stiffness), 0.5, 0.5
+        )
         out[lone] = loss(local_minima(partial(slope, 1.0), grid, parameters).position, *parameters)
     return out
 
@@ -106,4 +111,5 @@ OBJECTIVE = Objective(
     needs=frozenset(),
     landscape=landscape,
     summary="InfoNCE, inner product, infinitely many negatives",
+    log_negatives=exponents.inner_product,
 )

@@ -10,6 +10,7 @@ Here the temperature matters. The dimension enters only the expansion measure.
 
 from __future__ import annotations
 
+from asymptotics.contrastive import exponents
 from asymptotics.contrastive.inner_product import convex_landscape
 from asymptotics.contrastive.objective import Landscape, Objective, Setting
 
@@ -26,4 +27,5 @@ OBJECTIVE = Objective(
     needs=frozenset({"temperature"}),
     landscape=landscape,
     summary="InfoNCE, inner product, Frobenius norm fixed, d -> infinity",
+    log_negatives=exponents.inner_product_fixed_norm,
 )

@@ -76,7 +76,9 @@ def _pole(height: Array, scaled: Array, ratio: Array, step: float) -> Array:
     seen = (height < 6.0) & (height**2 - ratio**2 - 4 * np.pi * height / step > -80.0)
     y, r = height[seen], ratio[seen]
     modulus, angle = np.exp(2 * np.pi * y / step), 2 * np.pi * r / step
-    turn = modulus * np.cos(angle) - 1  # exp(...) - 1 = turn + i lean; modulus > 30, no cancellation
+    turn = (
+        modulus * np.cos(angle) - 1
+    )  # exp(...) - 1 = turn + i lean; modulus > 30, no cancellation
     lean = modulus * np.sin(angle)
     real = (np.cos(y * r) * turn + np.sin(y * r) * lean) / (turn * turn + lean * lean)
     share = np.zeros_like(height)
@@ -102,7 +104,7 @@ def _log1p_tail(h: Array, k: Array) -> Array:
 
 
 def log_cosh(x: Array) -> Array:
-    """``log cosh x``, x >= 0, as ``log1p(2 sinh(x/2)^2)`` up to 20: no cancellation, no overflow."""
+    """``log cosh x``, x >= 0: ``log1p(2 sinh(x/2)^2)`` up to 20: nothing cancels or overflows."""
     series = np.log1p(2 * np.square(np.sinh(np.minimum(x, 20.0) / 2)))
     return np.where(x < 20.0, series, x - np.log(2.0))
 

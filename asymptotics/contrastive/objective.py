@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.contrastive import exponents
 from asymptotics.contrastive.minima import Elementwise, Minima, local_minima
 from asymptotics.contrastive.views import ViewPair
 
 Array = NDArray[np.float64]
+LogNegatives = Callable[[ViewPair, Array, Array, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class Setting:
     views: ViewPair
     temperature: Array
     dimension: Array
+
+    def part(self, points: slice) -> Setting:
+        """The points of one slice."""
+        views = ViewPair.of_arrays(tuple(field[points] for field in self.views.arrays()))
+        return Setting(views, self.temperature[points], self.dimension[points])
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,15 @@ class Objective:
     """A table entry: its name, the inputs it needs, and the landscape of a setting.
 
     ``needs`` lists which of ``temperature`` and ``dimension`` change the gain (the dimension is
-    always used for the expansion measure).
+    always used for the expansion measure). ``log_negatives`` estimates how many negatives it takes
+    to look like infinitely many, see ``exponents``.
     """
 
     name: str
     needs: frozenset[str]
     landscape: Callable[[Setting], Landscape]
     summary: str
+    log_negatives: LogNegatives = exponents.cosine
 
 
 def blocked(function: Elementwise, size: int) -> Elementwise:
@@ -86,8 +95,6 @@ def blocked(function: Elementwise, size: int) -> Elementwise:
 
     def evaluate(*arguments: Array) -> Array:
         total = arguments[0].size
-        if total <= size:
-            return function(*arguments)
         out = np.empty(total)
         for start in range(0, total, size):
             part = slice(start, start + size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asymptotics.contrastive import (
+    cosine,
     cosine_fixed_temperature,
     cosine_large_signal,
     cosine_scaled,
@@ -18,6 +19,7 @@ OBJECTIVES: dict[str, Objective] = {
         spectral,
         inner_product,
         inner_product_fixed_norm,
+        cosine,
         cosine_large_signal,
         cosine_fixed_temperature,
         cosine_scaled,

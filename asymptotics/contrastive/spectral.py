@@ -1,10 +1,11 @@
 """Spectral contrastive loss ``-2 E z1.z2 + E (z1.z')^2`` on a linear head.
 
-With ``A = W^T W`` the loss is ``-2 tr(A C) + tr(A Sigma_1 A Sigma_2)``, Sigma_i the second moment
-of view i, C (symmetrised) that across views: convex, and in each common eigendirection of the
-moments minimised at ``A = C / (Sigma_1 Sigma_2)``. Hence
+With ``A = W^T W`` it is ``-2 tr(A C) + tr(A Sigma A Sigma)``, C the symmetrised second moment
+across views, Sigma that of one view; z and z' come from the pool of all views, so for views of two
+laws Sigma is the mean of their second moments. The loss is convex in A, and in each common
+eigendirection minimised at ``A = C/Sigma^2``. Hence
 
-    a^2 = [C_s / (S_1 S_2)] / [C_n / (N_1 N_2)],     C_s = R^2 + C_signal,  S_i = R^2 + V_i,
+    a^2 = (C_s/S^2) / (C_n/N^2),   C_s = R^2 + C_signal,  S = R^2 + (V_1+V_2)/2,  N = (N_1+N_2)/2,
 
 which for isotropic noise is ``(R^2+1) D^2/(R^2+D)^2`` (docs/theory/contrastive.md).
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.contrastive import exponents
 from asymptotics.contrastive.minima import scan_grid
 from asymptotics.contrastive.objective import Landscape, Objective, Setting
 from asymptotics.contrastive.views import ViewPair
@@ -26,15 +28,15 @@ def eigenvalues(views: ViewPair) -> tuple[Array, Array]:
     """``(A_signal, A_noise)``: what W^T W is along the signal and across it at the optimum."""
     signal, v1, v2, signal_covariance, n1, n2, noise_covariance = views.arrays()
     energy = np.square(signal)
-    along = (energy + signal_covariance) / ((energy + v1) * (energy + v2))
-    return np.asarray(along), np.asarray(noise_covariance / (n1 * n2))
+    along = (energy + signal_covariance) / np.square(energy + (v1 + v2) / 2)
+    return np.asarray(along), np.asarray(noise_covariance / np.square((n1 + n2) / 2))
 
 
 def gram_matrix(second_moment: Array, cross_moment: Array, outputs: int | None = None) -> Array:
     """W^T W of the spectral loss for any second moments, with at most `outputs` rows of W.
 
     ``Sigma^{1/2} W^T W Sigma^{1/2}`` = the top-k positive part of ``Sigma^{-1/2} C Sigma^{-1/2}``,
-    Sigma = `second_moment` (p, p), positive definite, of each view, C = `cross_moment` (p, p),
+    Sigma = `second_moment` (p, p) of the pool of views, positive definite, C = `cross_moment` (p, p),
     symmetrised. K classes, layers of features and any noise covariance are cases of it.
     """
     values, vectors = np.linalg.eigh(np.asarray(second_moment, dtype=float))
@@ -55,7 +57,7 @@ def gram_matrix(second_moment: Array, cross_moment: Array, outputs: int | None =
 def loss(log_gain: Array, best: Array, alignment: Array, noise_loss: Array) -> Array:
     """Loss with the noise eigenvalue at its optimum: ``(r^2 - 2r) A_s C_s + noise part``.
 
-    ``r = a^2/a_*^2``; the noise part is ``-(d-1) C_n^2/(N_1 N_2)``.
+    ``r = a^2/a_*^2``; the noise part is ``-(d-1) C_n^2/N^2``.
     """
     ratio = np.exp(2.0 * (log_gain - best))
     return np.asarray((ratio - 2.0) * ratio * alignment + noise_loss)
@@ -93,4 +95,5 @@ OBJECTIVE = Objective(
     needs=frozenset(),
     landscape=landscape,
     summary="spectral contrastive loss, linear head",
+    log_negatives=exponents.linear,
 )

@@ -3,12 +3,11 @@
 A representation is ``x = y R muhat + g``. View i sees, along the signal direction and along
 each of the ``d - 1`` noise directions,
 
-    signal   s_i = y R + xi_i,   Var xi_i = signal_variances[i],   Cov(xi_1, xi_2) = signal_covariance
-    noise    g_i,                Var g_i  = noise_variances[i],    Cov(g_1, g_2)   = noise_covariance
+    signal  s_i = y R + xi_i,  Var xi_i = signal_variances[i],  Cov(xi_1, xi_2) = signal_covariance
+    noise   g_i,               Var g_i  = noise_variances[i],   Cov(g_1, g_2)   = noise_covariance
 
 so that isotropic Gaussian noise of standard deviation sigma on both views has variances
-``D = 1 + sigma^2`` and covariances 1. View 1 is the anchor of a contrastive loss; view 2 is its
-positive, and the negatives are second views of other samples.
+``D = 1 + sigma^2`` and covariances 1.
 """
 
 from __future__ import annotations
@@ -90,9 +89,9 @@ def masking(signal: ArrayLike, masked: ArrayLike, dimension: ArrayLike, views: i
 
     The class mean is spread evenly, ``mu_i = +- R/sqrt(d)``. With ``k = 1 - q`` a masked view has
     mean ``k y mu`` and covariance ``k (1 + q R^2/d) I`` about it, and two independently masked
-    views have covariance ``k^2 I`` (one masked view: ``k I``). The moments are exact at every d; the
-    law is not Gaussian, so only an objective that reads second moments alone (the spectral loss)
-    is exact here.
+    views have covariance ``k^2 I`` (one masked view: ``k I``). The moments are exact at every d;
+    the law is not Gaussian, so only an objective that reads second moments alone (the spectral
+    loss) is exact here.
 
     Both views are divided by k, or the one masked: no objective's gain depends on a view's scale.
     """
