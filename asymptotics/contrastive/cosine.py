@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asymptotics.contrastive.alignment import alignment
-from asymptotics.contrastive.minima import scan_grid
 from asymptotics.contrastive.objective import Landscape, Objective, Setting
 from asymptotics.contrastive.sphere import log_cosh, log_direction_average
 from asymptotics.contrastive.uniformity import uniformity
 from asymptotics.contrastive.views import ViewPair
 
 Array = NDArray[np.float64]
+
+_SPACING = 0.5
 
 
 def loss_derivatives(
@@ -98,18 +99,24 @@ def _loss_at_collapse(*parameters: Array) -> Array:
 
 
 def landscape(setting: Setting) -> Landscape:
-    """The loss over log a. The scan reaches energy fractions of 1e-8 from both ends."""
+    """The loss over log a.
+
+    The scan begins where the signal's energy fraction is a thousandth of tau (its slope is constant
+    below) and ends at collapse to within 1e-12 of the energy, in doubling steps from where the
+    law's small cosines, rather than the kernel, govern the slope.
+    """
     arrays = setting.views.arrays()
     signal, v1, v2, _, n1, n2, _ = arrays
     centre = 0.5 * _balance(signal, v1, v2, n1, n2, setting.dimension)
-    sharpest = 0.5 * np.log(np.minimum(setting.temperature.min(initial=1.0), 1.0))
-    half = 1.5 - sharpest
+    sharpest = -0.5 * np.log(min(float(setting.temperature.min(initial=1.0)), 1.0))
+    core = np.arange(-sharpest - 4.5, sharpest + 2.0, _SPACING)
+    beyond = core[-1] + _SPACING * (2.0 ** np.arange(1, 6) - 1)
     return Landscape(
         parameters=(*arrays, setting.temperature, setting.dimension),
         loss=_loss,
         slope=partial(_slope, resolution=1.0),
         refined_slope=partial(_slope, resolution=1.5),
-        grid=scan_grid(centre - half, centre + half, spacing=0.5, reach=6.0),
+        grid=centre[:, None] + np.append(core, beyond),
         loss_at_collapse=_loss_at_collapse,
     )
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, expit, gammaln
+from scipy.special import expit, gammaln
 
 from asymptotics.contrastive.sphere import DirectionAverage, RadialTilt, log_cosh
 from asymptotics.errors import InvalidInput
@@ -28,7 +28,8 @@ Index = NDArray[np.intp]
 # Exponents up to this size are formed as they are; a kernel may exceed it as much again.
 _LARGEST_EXPONENT = 650.0
 _BLOCK = 1 << 22
-STEP, CT, CK = 0.15, 0.3, 0.1
+# Beyond this typical z the kernel is referred to collapse.
+_COLLAPSING = 5.0
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ def tangent_law(log_tangent: Array, tilt: Array, radial: RadialTilt) -> Weights:
     b = tilt * np.sqrt(along)
     log_value, ratio = radial(b)
     log_density = log_tangent - 0.5 * (n + 1) * np.logaddexp(0.0, 2 * log_tangent) + log_value
-    constant = np.log(2.0) - betaln(0.5, 0.5 * n)
-    density = np.exp(log_density + constant - 0.5 * tilt**2)
+    density = 2 * np.exp(log_density - radial.log_beta - 0.5 * tilt**2)
     moved = across * b
     score = 1 - (n + 1) * along + ratio * moved
     bend = (
@@ -79,52 +79,87 @@ def tangent_law(log_tangent: Array, tilt: Array, radial: RadialTilt) -> Weights:
     return Weights(density, -0.5 * density * score, 0.25 * density * (score**2 + bend))
 
 
-def kernel(nodes: Array, temperature: float, average: DirectionAverage) -> tuple[Array, float, float]:
-    """``(K/K_ref - 1) e^-m`` between nodes, m, and ``log K_ref``.
+@dataclass(frozen=True)
+class Kernel:
+    """``log K_ij = base + r_i + log(1 + e^shift matrix_ij)``, the reference r_i close to row i.
 
-    The reference is K at z = z' = 0 where that is of order one (U is then of order 1/tau^2 and
-    keeps its relative accuracy), else the least K; m = 0 unless exponents pass the floating range.
+    Then ``log sum_j K_ij q_j = base + r_i + log(1 + e^shift sum_j matrix_ij q_j)`` for a law q
+    keeps its relative accuracy where it hardly depends on i or on the gain.
     """
+
+    matrix: Array
+    shift: float
+    reference: Array
+    base: float
+
+
+def kernel(nodes: Array, temperature: float, average: DirectionAverage) -> Kernel:
+    """The kernel referred to z = z' = 0 if it is of order one there, else to its least value."""
     inverse = 1 / temperature
     across = 1 / np.sqrt(1 + nodes**2)
     along = nodes * across
     exponent = log_cosh(np.outer(along, along) * inverse) + average(
         np.outer(across, across) * inverse
     )
-    reference = float(average(np.array([inverse]))[0])
-    if reference > 1:
-        reference = float(exponent.min())
-    exponent -= reference
-    shift = max(0.0, float(exponent.max()) - _LARGEST_EXPONENT)
+    base = float(average(np.array([inverse]))[0])
+    if base > 1:
+        base = float(exponent.min())
+    return _referred(exponent - base, np.zeros(nodes.size), base, temperature)
+
+
+def kernel_near_collapse(nodes: Array, temperature: float, average: DirectionAverage) -> Kernel:
+    """The kernel, row i referred to ``K(z_i, infinity) = cosh(x_i/tau)``."""
+    inverse = 1 / temperature
+    across = 1 / np.sqrt(1 + nodes**2)
+    along = nodes * across
+    missing = across**2 / (1 + along)
+    exponent = _log_cosh_change(along[:, None] * inverse, along[:, None] * missing * inverse)
+    exponent += average(np.outer(across, across) * inverse)
+    top = np.array([inverse])
+    reference = _log_cosh_change(top, missing * inverse)
+    return _referred(exponent, reference, float(log_cosh(top)[0]), temperature)
+
+
+def _log_cosh_change(x: Array, less: Array) -> Array:
+    """``log cosh(x - less) - log cosh x`` for 0 <= less <= x, accurate also where it is small."""
+    flipped = np.exp(2 * (less - x)) * np.expm1(-2 * less) / (1 + np.exp(-2 * x))
+    return np.asarray(np.log1p(-flipped) - less)
+
+
+def _referred(exponent: Array, reference: Array, base: float, temperature: float) -> Kernel:
+    largest = float(exponent.max())
+    shift = max(0.0, largest - _LARGEST_EXPONENT)
     if shift > _LARGEST_EXPONENT:
         raise InvalidInput(
             f"temperature {temperature:.3g} is too small: the cosine objective's kernel spans "
-            f"exp({exponent.max():.0f}); use a temperature above {0.5 / _LARGEST_EXPONENT:.2g}, "
+            f"exp({largest:.0f}); use a temperature above {0.5 / _LARGEST_EXPONENT:.2g}, "
             "or the scaled limit (cosine-scaled)"
         )
     if shift == 0:
-        return np.expm1(exponent), 0.0, reference
-    return np.exp(exponent - shift) - np.exp(-shift), shift, reference
+        return Kernel(np.expm1(exponent), 0.0, reference, base)
+    return Kernel(np.exp(exponent - shift) - np.exp(-shift), shift, reference, base)
 
 
 def mean_log_average(
-    anchor: Weights, negative: Weights, matrix: Array, shift: float
+    anchor: Weights, negative: Weights, kernel: Kernel
 ) -> tuple[Array, Array, Array]:
-    """``sum_i p_i log(1 + e^m sum_j K_ij q_j)`` and two derivatives, one value per row of weights."""
+    """``sum_i p_i log sum_j K_ij q_j`` and two derivatives, one value per row of weights."""
     rows = negative.density.shape[0]
     stacked = np.concatenate([negative.density, negative.first, negative.second])
-    product = stacked @ matrix
+    product = stacked @ kernel.matrix.T
     sums, first, second = product[:rows], product[rows : 2 * rows], product[2 * rows :]
-    if shift == 0:
+    if kernel.shift == 0:
         total, logs = 1 + sums, np.log1p(sums)
     else:
-        total = sums + np.exp(-shift)
+        unit = np.exp(-kernel.shift)
+        total = sums + unit
         logs = np.where(
-            sums < 1.0, np.log1p(np.minimum(sums, 1.0) * np.exp(shift)), np.log(total) + shift
+            sums < 1, np.log1p(np.minimum(sums, 1) / unit), np.log(total) + kernel.shift
         )
+    logs += kernel.reference
     first, second = first / total, second / total
     p, p1, p2 = anchor.density, anchor.first, anchor.second
-    value = np.einsum("ij,ij->i", p, logs)
+    value = np.einsum("ij,ij->i", p, logs) + kernel.base
     slope = np.einsum("ij,ij->i", p1, logs) + np.einsum("ij,ij->i", p, first)
     curvature = np.einsum("ij,ij->i", p2, logs) + np.einsum("ij,ij->i", p, second - first**2)
     curvature += 2 * np.einsum("ij,ij->i", p1, first)
@@ -161,13 +196,17 @@ def uniformity(
     signal, *variances = views
     scale = np.sqrt(np.stack([variances[0] / variances[3], variances[1] / variances[4]]))
     tilt = signal / np.sqrt(np.stack(variances[:2]))
+    position = 0.5 * log_gain2 + np.log(scale)
+    typical = (position + np.log(np.maximum(1.0, tilt))).min(axis=0)
+    collapsing = typical > np.log(_COLLAPSING) + 0.5 * np.log(dimension)
+    groups, member = np.unique(np.stack([dimension, collapsing]), axis=1, return_inverse=True)
     out = np.empty((3, log_gain2.size))
-    for d in np.unique(dimension):
-        chosen = np.flatnonzero(dimension == d)
+    for index, (d, close) in enumerate(groups.T):
+        chosen = np.flatnonzero(member == index)
         chosen = chosen[np.argsort(temperature[chosen], kind="stable")]
         radial = RadialTilt.up_to(float(tilt[:, chosen].max()), int(d) - 1)
         average = DirectionAverage.up_to(float(1 / temperature[chosen].min()), int(d) - 1)
-        position = 0.5 * log_gain2 + np.log(scale)
+        form = kernel_near_collapse if close else kernel
         for block, nodes in _blocks(chosen, position, tilt, temperature, int(d) - 1, resolution):
             keys = np.concatenate([position[:, block], tilt[:, block]])
             rows, inverse = np.unique(keys, axis=1, return_inverse=True)
@@ -175,10 +214,9 @@ def uniformity(
             for tau in np.unique(temperature[block]):
                 here = temperature[block] == tau
                 row, back = np.unique(inverse[here], return_inverse=True)
-                matrix, shift, reference = kernel(nodes.values(), float(tau), average)
-                values = mean_log_average(_take(anchors, row), _take(negatives, row), matrix, shift)
+                at_tau = form(nodes.values(), float(tau), average)
+                values = mean_log_average(_take(anchors, row), _take(negatives, row), at_tau)
                 out[:, block[here]] = np.stack(values)[:, back]
-                out[0, block[here]] += reference
     return out[0], out[1], out[2]
 
 
@@ -198,10 +236,17 @@ def _blocks(
 
 
 def _nodes(position: Array, tilt: Array, temperature: Array, n: int, resolution: float) -> Nodes:
-    """Nodes that reach and resolve every law of a block, and the kernel at its temperatures."""
+    """Nodes that reach and resolve every law of a block, and the kernel at its temperatures.
+
+    The step leaves an error of about 1e-14 for the law, whose exponent grows with the tilt off the
+    real axis, and for the kernel, which has the width sqrt(tau) in x.
+    """
+    coldest = float(temperature.min())
     reach = np.log(tilt.max() + 9.0) - 0.5 * np.log(2.0) - (gammaln(0.5 * n + 1) - 39.0) / n
-    scale = min(0.5 * np.exp(position.min()) / np.sqrt(n + 1), float(temperature.min()))
-    step = STEP / max(1.0, CT * tilt.max(), CK/ np.sqrt(temperature.min())) / resolution
+    scale = 0.5 * min(np.exp(position.min()) / np.sqrt(n + 1), coldest, 1.0)
+    bulk = np.exp((position + np.log(tilt + 3.0)).max()) / np.sqrt(n)
+    law_step, kernel_step = 0.13 / (1 + 0.14 * tilt.max()), 0.6 * np.sqrt(coldest) / min(1.0, bulk)
+    step = min(law_step, kernel_step) / resolution
     span = np.arcsinh(np.exp(position.max() + reach) / scale)
     return Nodes(scale, step, int(np.ceil(span / step)))
 
