@@ -1,0 +1,47 @@
+"""High-dimensional asymptotics of linear probes and contrastive projection heads.
+
+The verbs are attributes of this package and are imported on first use, so that importing it is
+free: ``accuracy``, ``curve``, ``limit``, ``separability``, ``projector``, ``phase_diagram``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "AsymptoticsError": "errors",
+    "Gain": "projectors",
+    "InvalidInput": "errors",
+    "Limit": "limits",
+    "Matrix": "projectors",
+    "Mixture": "mixture",
+    "NoLimit": "errors",
+    "NotConverged": "errors",
+    "PROBES": "probes",
+    "Problem": "problem",
+    "Table": "table",
+    "accuracy": "sweep",
+    "curve": "sweep",
+    "explicit_mixture": "mixture",
+    "isotropic_mixture": "mixture",
+    "limit": "limits",
+    "make_problem": "sweep",
+    "projector": "contrastive",
+    "separability": "thresholds",
+    "spectral_mixture": "mixture",
+}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'asymptotics' has no attribute {name!r}")
+    return getattr(import_module(f"asymptotics.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

@@ -84,9 +84,7 @@ class Spectrum:
                 "spectrum: eigenvalues, weights and squared_means must have equal lengths, got "
                 f"{[np.shape(x) for x in (self.eigenvalues, self.weights, self.squared_means)]}"
             ) from None
-        for name, values in zip(
-            ("eigenvalues", "weights", "squared_means"), arrays, strict=True
-        ):
+        for name, values in zip(("eigenvalues", "weights", "squared_means"), arrays, strict=True):
             if values.ndim == 0 or values.size == 0:
                 raise InvalidInput(f"spectrum: {name} must be a non-empty list of numbers")
             if not np.all(np.isfinite(values)) or np.any(values < 0):

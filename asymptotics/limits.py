@@ -14,7 +14,6 @@ from asymptotics.probes import Existence
 from asymptotics.problem import Problem
 from asymptotics.saddle_point import SaddlePoint
 from asymptotics.solver import solve
-from asymptotics.thresholds import separability
 
 Array = NDArray[np.float64]
 
@@ -123,7 +122,7 @@ def limit(problem: Problem, geometry: Geometry | None = None) -> Limit:
     if here.size:
         part = equations.take(here)
         solution = solve(part)
-        values = _observe(problem, part, solution.unknowns)
+        values = _observe(part, solution.unknowns)
         values |= {"residual": solution.residual, "error_estimate": solution.error_estimate}
         good = (solution.residual < 1e-9) & (solution.error_estimate < _PROMISE)
         # a solution is refused when it breaks an inequality that every true one obeys
@@ -155,11 +154,12 @@ _COLUMNS = (
 )
 
 
-def _observe(problem: Problem, equations: SaddlePoint, unknowns: Array) -> dict[str, Array]:
+def _observe(equations: SaddlePoint, unknowns: Array) -> dict[str, Array]:
     """Accuracy and order parameters at solved unknowns."""
     gamma, m, q, b = equations.order_parameters(unknowns)
     s = np.sqrt(q)
-    prior = problem.mixture.prior
+    # without an intercept the prior drops out, since b = 0
+    prior = np.full_like(m, 0.5) if equations.prior is None else equations.prior
     test_error = np.logaddexp(
         np.log(prior) + log_ndtr(-(m + b) / s), np.log1p(-prior) + log_ndtr(-(m - b) / s)
     )
@@ -178,9 +178,7 @@ def _observe(problem: Problem, equations: SaddlePoint, unknowns: Array) -> dict[
     }
 
 
-def _existence(
-    problem: Problem, equations: SaddlePoint
-) -> tuple[Array, NDArray[np.bool_]]:
+def _existence(problem: Problem, equations: SaddlePoint) -> tuple[Array, NDArray[np.bool_]]:
     """(threshold, whether the limit exists) per point, from the thresholds alone."""
     kind, ratio = problem.probe.existence, equations.sampling_ratio
     if kind is Existence.ALWAYS:
@@ -195,6 +193,9 @@ def _existence(
 
 def separability_of(geometry: Geometry, prior: Array | None) -> Array:
     """n/p below which the samples are linearly separable: rank/p delta*(sqrt(nu^T S^+ nu))."""
+    # scipy.optimize takes as long to import as everything else together
+    from asymptotics.thresholds import separability
+
     radius = geometry.separation()
     finite = np.isfinite(radius)
     star = separability(np.where(finite, radius, 0.0), prior).threshold
@@ -203,13 +204,13 @@ def separability_of(geometry: Geometry, prior: Array | None) -> Array:
 
 def _bayes(problem: Problem, geometry: Geometry) -> Limit:
     """The accuracy of the best classifier: Phi(R), and with unequal priors its best threshold."""
-    shape = np.broadcast_shapes(geometry.shape, np.shape(problem.sampling_ratio))
-    radius = np.broadcast_to(geometry.separation(), shape)
     prior = problem.mixture.prior
+    shape = np.broadcast_shapes(geometry.shape, np.shape(problem.sampling_ratio), prior.shape)
+    radius = np.broadcast_to(geometry.separation(), shape)
+    # the best threshold b, in units of the margin's deviation: always the likelier class at R = 0
+    log_odds = np.broadcast_to(0.5 * np.log(prior / (1 - prior)), shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        b = 0.5 * np.log(prior / (1 - prior)) if prior != 0.5 else 0.0
-        shift = np.where(radius > 0, b / np.where(radius > 0, radius, 1.0), np.sign(b) * np.inf)
-    shift = shift if prior != 0.5 else np.zeros(shape)
+        shift = np.where(log_odds == 0, 0.0, log_odds / radius)
     error = prior * ndtr(-(radius + shift)) + (1 - prior) * ndtr(-(radius - shift))
     accuracy = prior * ndtr(radius + shift) + (1 - prior) * ndtr(radius - shift)
     nothing = np.full(shape, np.nan)
@@ -220,7 +221,7 @@ def _bayes(problem: Problem, geometry: Geometry) -> Limit:
         gamma=nothing,
         m=radius**2,
         q=radius**2,
-        intercept=np.broadcast_to(np.asarray(b, dtype=float), shape).copy(),
+        intercept=log_odds,
         overlap=np.ones(shape),
         residual=np.zeros(shape),
         error_estimate=np.full(shape, np.finfo(float).eps),

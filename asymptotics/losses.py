@@ -134,9 +134,7 @@ def prox(loss: Loss, margin: ArrayLike, gamma: ArrayLike) -> Array:
     return u
 
 
-def prox_bracket(
-    piece: Piece, margin: Array, gamma: Array, iterations: int
-) -> tuple[Array, Array]:
+def prox_bracket(piece: Piece, margin: Array, gamma: Array, iterations: int) -> tuple[Array, Array]:
     """Lower and upper bounds of the root u of u + gamma loss'(u) = w inside one smooth piece.
 
     The root lies between w and w - gamma loss'(w) since loss' increases. Newton, with a bisection
@@ -177,7 +175,6 @@ def moreau_envelope(loss: Loss, margin: ArrayLike, gamma: ArrayLike) -> Array:
 
 def _softplus(u: Array) -> Array:
     return np.logaddexp(0.0, -u)
-
 
 
 _ABOVE_ONE = Quadratic(1.0, inf, 0.0, 0.0, 0.0)

@@ -28,7 +28,7 @@ class Class:
     Leading axes are a batch.
     """
 
-    prior: float
+    prior: ArrayLike
     mean: Array
     covariance: Array
     label: int
@@ -53,10 +53,9 @@ class Mixture:
     def __post_init__(self) -> None:
         if not self.classes:
             raise InvalidInput("mixture: at least one class is needed")
-        total = sum(c.prior for c in self.classes)
-        if min(c.prior for c in self.classes) < 0 or abs(total - 1) > 1e-9:
-            priors = [c.prior for c in self.classes]
-            raise InvalidInput(f"prior: must be >= 0 and sum to 1 over the classes, got {priors}")
+        priors = [np.asarray(c.prior, dtype=float) for c in self.classes]
+        if not all(np.all(p >= 0) for p in priors) or np.any(np.abs(sum(priors) - 1.0) > 1e-9):
+            raise InvalidInput("prior: must be >= 0 and sum to 1 over the classes")
         for c in self.classes:
             if np.ndim(c.mean) < 1 or np.shape(c.covariance)[-2:] != (np.shape(c.mean)[-1],) * 2:
                 raise InvalidInput(
@@ -67,9 +66,9 @@ class Mixture:
                 raise InvalidInput(f"class {c.label}: mean and covariance must be finite")
 
     @property
-    def prior(self) -> float:
+    def prior(self) -> Array:
         """P(label = +1)."""
-        return float(sum(c.prior for c in self.classes if c.label == 1))
+        return np.asarray(sum(np.asarray(c.prior, float) for c in self.classes if c.label == 1))
 
     def symmetric_pair(self) -> tuple[Array, Array]:
         """(mean, covariance) of the class +1 where the mixture is N(+-mean, covariance).
@@ -95,31 +94,31 @@ def symmetric_mixture(
     bulk_eigenvalues: ArrayLike = (1.0,),
     bulk_weights: ArrayLike = (1.0,),
     *,
-    prior: float = 0.5,
+    prior: ArrayLike = 0.5,
     block_weight: float = 0.0,
 ) -> Mixture:
     """Two classes N(+-mean, covariance) in the block, with P(y = 1) = `prior`, over one bulk."""
-    if not 0 < prior < 1:
-        raise InvalidInput(f"prior must lie strictly between 0 and 1, got {prior}")
+    share = np.asarray(prior, dtype=float)
+    bad = share[~((share > 0) & (share < 1))]
+    if bad.size:
+        raise InvalidInput(f"prior must lie strictly between 0 and 1, got {bad.flat[0]}")
     eigenvalues = np.asarray(bulk_eigenvalues, dtype=float)
     weights = np.asarray(bulk_weights, dtype=float)
-    pair = (Class(prior, mean, covariance, 1), Class(1 - prior, -mean, covariance, -1))
+    pair = (Class(share, mean, covariance, 1), Class(1 - share, -mean, covariance, -1))
     return Mixture(pair, eigenvalues, weights, block_weight)
 
 
-def isotropic_mixture(signal: ArrayLike, prior: float = 0.5) -> Mixture:
+def isotropic_mixture(signal: ArrayLike, prior: ArrayLike = 0.5) -> Mixture:
     """h = y R muhat + g with g ~ N(0, I): `signal` is R, half the distance of the two means."""
     radius = np.asarray(signal, dtype=float)
     bad = radius[~(np.isfinite(radius) & (radius >= 0))]
     if bad.size:
         raise InvalidInput(f"signal must be finite and >= 0, got {bad.flat[0]}")
-    return symmetric_mixture(
-        radius[..., None], np.ones((*radius.shape, 1, 1)), prior=prior
-    )
+    return symmetric_mixture(radius[..., None], np.ones((*radius.shape, 1, 1)), prior=prior)
 
 
 def spectral_mixture(
-    eigenvalues: ArrayLike, weights: ArrayLike, squared_means: ArrayLike, prior: float = 0.5
+    eigenvalues: ArrayLike, weights: ArrayLike, squared_means: ArrayLike, prior: ArrayLike = 0.5
 ) -> Mixture:
     """A covariance spectrum with the mean's squared component along each atom.
 
@@ -142,7 +141,7 @@ def spectral_mixture(
 
 
 def explicit_mixture(
-    mean: ArrayLike, covariance: ArrayLike | None = None, prior: float = 0.5
+    mean: ArrayLike, covariance: ArrayLike | None = None, prior: ArrayLike = 0.5
 ) -> Mixture:
     """Classes N(+-mean, covariance) given as a (p,) vector and a (p, p) matrix (identity if None).
 
@@ -162,5 +161,7 @@ def explicit_mixture(
         raise InvalidInput("covariance must be symmetric")
     lowest, highest = np.linalg.eigvalsh(sigma)[[0, -1]]
     if lowest < -1e-10 * max(highest, 0.0):
-        raise InvalidInput(f"covariance must be positive semi-definite, got eigenvalue {lowest:.6g}")
+        raise InvalidInput(
+            f"covariance must be positive semi-definite, got eigenvalue {lowest:.6g}"
+        )
     return symmetric_mixture(mu, sigma, [], [], prior=prior, block_weight=1 / mu.size)

@@ -91,25 +91,26 @@ def continuation(
     end: Array,
     nodes: int,
     tolerance: float,
+    stride: float = 3.4,
 ) -> tuple[Array, Array]:
     """Follow a solution `x` at parameter `start` down to `end`, point by point adaptive.
 
     `at(points, parameter)` is the system of those points at those parameter values. Predicts
-    along the secant, corrects by Newton, lengthens the step after a success and cuts it after a
+    along the secant, corrects by Newton, lengthens the step (first `stride`) after a success and cuts it after a
     failure. Returns (x, largest residual), infinite where the path was lost.
     """
     x, size = x.copy(), np.full(start.size, np.inf)
-    here, slope, stride = start.copy(), np.zeros_like(x), np.full(start.size, 3.4)
+    here, slope, stride_of = start.copy(), np.zeros_like(x), np.full(start.size, stride)
     active = np.flatnonzero(here > end)
     while active.size:
-        there = np.maximum(here[active] - stride[active], end[active])
+        there = np.maximum(here[active] - stride_of[active], end[active])
         guess = x[:, active] + slope[:, active] * (there - here[active])
         found, left = newton(at(active, there), guess, nodes, tolerance, iterations=8)
         good = left <= tolerance
         kept = active[good]
         slope[:, kept] = (found[:, good] - x[:, kept]) / (there[good] - here[kept])
         x[:, kept], here[kept], size[kept] = found[:, good], there[good], left[good]
-        stride[kept] *= 1.6
-        stride[active[~good]] *= 0.3
-        active = active[(here[active] > end[active]) & (stride[active] > 1e-3)]
+        stride_of[kept] *= 1.6
+        stride_of[active[~good]] *= 0.3
+        active = active[(here[active] > end[active]) & (stride_of[active] > 1e-4 * stride)]
     return x, np.where(here > end, np.inf, size)

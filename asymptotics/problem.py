@@ -48,6 +48,8 @@ class Problem:
             raise InvalidInput(f"ridge is not a parameter of the limit {self.loss}: leave it out")
         if self.ridge is not None:
             _positive("ridge", self.ridge)
+        if self.intercept and self.loss == "averaging":
+            raise InvalidInput("averaging has no intercept: its loss is linear in the margin")
 
     @property
     def probe(self) -> Probe:
@@ -67,16 +69,18 @@ class Problem:
         ridge = np.asarray(probe.ridge if self.ridge is None else self.ridge, dtype=float)
         ratio = np.asarray(self.sampling_ratio, dtype=float)
         try:
-            shape = np.broadcast_shapes(geometry.shape, ridge.shape, ratio.shape)
+            shape = np.broadcast_shapes(
+                geometry.shape, ridge.shape, ratio.shape, self.mixture.prior.shape
+            )
         except ValueError:
             raise InvalidInput(
                 "the parameters' shapes do not broadcast: "
                 f"mixture and projector {geometry.shape}, ridge {ridge.shape}, "
-                f"sampling_ratio {ratio.shape}"
+                f"sampling_ratio {ratio.shape}, prior {self.mixture.prior.shape}"
             ) from None
         size = int(np.prod(shape))
         flat = geometry.broadcast_to(shape).take(np.arange(size))
-        prior = np.full(size, self.mixture.prior) if self.intercept else None
+        prior = np.broadcast_to(self.mixture.prior, shape).ravel() if self.intercept else None
         return (
             SaddlePoint(
                 probe.loss,

@@ -1,6 +1,6 @@
 """The equations of the probe's limit as a scale-free residual with its Jacobian.
 
-Unknowns per point: log gamma, log(m/|nu|^2), log q with q = s^2, and with an intercept b/s. With
+Unknowns per point: log gamma, log(m/|nu|^2), log q with q = s^2, and with an intercept b. With
 the margin of class y distributed as m + y b + s Z and, from the loss (channel),
 
     Vhat = E M'',   mhat = -E M',   qhat = E M'^2                                   (probe.md, channel)
@@ -62,7 +62,7 @@ class SaddlePoint:
     def order_parameters(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """(gamma, m, q, b) of the unknowns; b is 0 without an intercept."""
         q = np.exp(x[2])
-        intercept = np.zeros_like(q) if self.prior is None else x[3] * np.sqrt(q)
+        intercept = np.zeros_like(q) if self.prior is None else x[3]
         return np.exp(x[0]), self.mean_scale() * np.exp(x[1]), q, intercept
 
     def mean_scale(self) -> Array:
@@ -91,15 +91,12 @@ class SaddlePoint:
             )
             slopes[:, 0] += weight * gamma * by_gamma
             slopes[:, 1] += weight * m * by_mean
-            # the intercept's unknown is b/s, so b moves with s
-            slopes[:, 2] += weight * (by_log_q + 0.5 * label * intercept * by_mean)
+            slopes[:, 2] += weight * by_log_q
             if self.prior is not None:
-                slopes[:, 3] += weight * label * s * by_mean
+                slopes[:, 3] += weight * label * by_mean
         return hats, slopes
 
-    def residual(
-        self, x: Array, nodes: int, quadrature: bool = False
-    ) -> tuple[Array, Array]:
+    def residual(self, x: Array, nodes: int, quadrature: bool = False) -> tuple[Array, Array]:
         """(residual, Jacobian) at x: shapes (unknowns, points), (unknowns, unknowns, points)."""
         (v, m_hat, q_hat, tilt), d = self.channel(x, nodes, quadrature)
         (t1, t2, t3), (b1, b2, b3) = self.geometry.resolvent_moments(self.ridge, v)

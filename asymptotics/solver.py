@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
+from scipy.special import expit, log_ndtr
 
 from asymptotics.losses import LOSSES
 from asymptotics.newton import continuation, largest, newton, newton_step
@@ -65,7 +65,26 @@ def _solve_row(equations: SaddlePoint) -> Solution:
         lost = np.flatnonzero(size > _ROUGH)
         if lost.size:
             x[:, lost], size[lost] = _follow_ridge(equations.take(lost), nodes)
+    lost = np.flatnonzero(size > _ROUGH)
+    if equations.prior is not None and lost.size:
+        found, left = _follow_prior(equations.take(lost))
+        better = left < size[lost]
+        x[:, lost[better]] = found[:, better]
     return _polish(equations, x)
+
+
+def _follow_prior(equations: SaddlePoint) -> tuple[Array, Array]:
+    """(unknowns, residual) by continuation in the log-odds of the classes, from balance, where b = 0."""
+    assert equations.prior is not None
+    odds = np.log(equations.prior) - np.log1p(-equations.prior)
+
+    def at(points: Points, left: Array) -> SaddlePoint:
+        return replace(equations.take(points), prior=expit(odds[points] * (1 - left)))
+
+    balanced = _solve_row(replace(equations, prior=None)).unknowns
+    x = np.concatenate([balanced, np.zeros((1, odds.size))])
+    start, end = np.ones_like(odds), np.zeros_like(odds)
+    return continuation(at, x, start, end, 2 * _COARSE_NODES, _ROUGH, stride=0.2)
 
 
 def square_loss_solution(equations: SaddlePoint) -> Array:
@@ -96,6 +115,30 @@ def square_loss_solution(equations: SaddlePoint) -> Array:
     return _unknowns(equations, log_gamma, m, np.log(q))
 
 
+def _balance(equations: SaddlePoint, x: Array, nodes: int) -> Array:
+    """`x` with the intercept that solves E[y M'] = 0 at the other unknowns.
+
+    E[y M'] increases in b: Newton inside a bracket, bisecting arcsinh(b) where Newton leaves it.
+    """
+    if equations.prior is None:
+        return x
+    x = x.copy()
+    gamma, m, q, _ = equations.order_parameters(x)
+    high = np.arcsinh(50 + np.abs(m) + 20 * np.sqrt(q) + 2 * gamma)
+    low = -high
+    for _ in range(80):
+        hats, slopes = equations.channel(x, nodes)
+        tilt, slope = hats[3], slopes[3, 3]
+        here = np.arcsinh(x[3])
+        low, high = np.where(tilt < 0, here, low), np.where(tilt > 0, here, high)
+        target = np.arcsinh(x[3] - tilt / np.where(slope > 0, slope, np.inf))
+        inside = (low < target) & (target < high) & (slope > 0) & (high - low < 1.0)
+        x[3] = np.sinh(np.where(inside, target, 0.5 * (low + high)))
+        if np.all(np.abs(tilt) <= 1e-3 * np.sqrt(hats[2])):
+            break
+    return x
+
+
 def _unknowns(equations: SaddlePoint, log_gamma: Array, m: Array, log_q: Array) -> Array:
     scale = equations.mean_scale()
     log_m = np.log(np.where(scale > 0, m / np.where(scale > 0, scale, 1.0), 1.0))
@@ -107,7 +150,7 @@ def _start(equations: SaddlePoint) -> Array:
     """A start for Newton: the square loss, or the softened loss of a constraint."""
     if equations.loss.name in _SOFTENED:
         return _constrain(equations, 1e-3, _COARSE_NODES)
-    return square_loss_solution(equations)
+    return _balance(equations, square_loss_solution(equations), _COARSE_NODES)
 
 
 def _averaging_scale(equations: SaddlePoint) -> Array:
@@ -125,7 +168,8 @@ def _constrain(equations: SaddlePoint, depth: float, nodes: int) -> Array:
     """
     loss = LOSSES[_SOFTENED[equations.loss.name]]
     soft = replace(equations, loss=loss, ridge=depth * _averaging_scale(equations))
-    x, size = newton(soft, square_loss_solution(soft), nodes, _ROUGH, iterations=25)
+    start = _balance(soft, square_loss_solution(soft), nodes)
+    x, size = newton(soft, start, nodes, _ROUGH, iterations=25)
     lost = np.flatnonzero(size > _ROUGH)
     if lost.size:
         x[:, lost], _ = _follow_ridge(soft.take(lost), nodes)
@@ -146,7 +190,7 @@ def _follow_ridge(equations: SaddlePoint, nodes: int) -> tuple[Array, Array]:
         return replace(equations.take(points), ridge=np.exp(log_ridge))
 
     start = replace(equations, ridge=first)
-    x, _ = newton(start, square_loss_solution(start), nodes, _ROUGH)
+    x, _ = newton(start, _balance(start, square_loss_solution(start), nodes), nodes, _ROUGH)
     x, _ = continuation(at, x, np.log(first), np.log(last), nodes, _ROUGH)
     return newton(equations, x, nodes, _ROUGH)
 
@@ -200,10 +244,15 @@ def accuracy_change(equations: SaddlePoint, x: Array, y: Array) -> Array:
     """|change of the limiting test error| between unknowns x and y, relative accuracy kept."""
     changes = []
     for label in (1.0, -1.0):
-        logs = []
-        for unknowns in (x, y):
-            _, m, q, intercept = equations.order_parameters(unknowns)
-            logs.append(log_ndtr(-(m + label * intercept) / np.sqrt(q)))
-        changes.append(np.exp(logs[0]) * np.abs(np.expm1(logs[1] - logs[0])))
+        before, after = (_log_error(equations, unknowns, label) for unknowns in (x, y))
+        larger = np.maximum(before, after)
+        with np.errstate(invalid="ignore"):
+            apart = np.where(before == after, 0.0, np.abs(after - before))
+        changes.append(np.exp(larger) * -np.expm1(-apart))
     change = np.maximum(*changes)
     return np.where(np.isfinite(change), change, np.inf)
+
+
+def _log_error(equations: SaddlePoint, x: Array, label: float) -> Array:
+    _, m, q, intercept = equations.order_parameters(x)
+    return np.asarray(log_ndtr(-(m + label * intercept) / np.sqrt(q)))

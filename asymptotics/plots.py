@@ -1,0 +1,137 @@
+"""Figures for print: matplotlib objects, legible without colour, no global state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from asymptotics.table import Table
+
+# Okabe-Ito colours, ordered by lightness, each with a dash pattern of its own
+_LINES = [
+    ("#000000", "-"),
+    ("#0072B2", "--"),
+    ("#D55E00", "-."),
+    ("#009E73", (0, (1, 1))),
+    ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
+    ("#E69F00", (0, (7, 3))),
+    ("#56B4E9", (0, (3, 1, 1, 1))),
+]
+
+LABELS = {
+    "sampling_ratio": r"samples per dimension  $n/p$",
+    "signal": r"signal  $R$",
+    "ridge": r"ridge  $\lambda$",
+    "gain": r"gain  $a$",
+    "prior": r"class prior  $P(y=1)$",
+    "temperature": r"temperature  $\tau$",
+    "augmentation": r"augmentation  $\sigma$",
+    "dimension": r"dimension  $d$",
+    "num_samples": r"samples  $n$",
+    "accuracy": "limiting test accuracy",
+}
+
+_SHORT = {
+    "sampling_ratio": "n/p",
+    "signal": "R",
+    "ridge": r"\lambda",
+    "gain": "a",
+    "prior": r"\pi",
+    "temperature": r"\tau",
+    "augmentation": r"\sigma",
+    "dimension": "d",
+    "num_samples": "n",
+}
+
+STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "legend.frameon": False,
+    "legend.handlelength": 3.2,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "asymptotics",
+}
+
+
+def plot_curve(table: Table, axis: str, lines: list[str], quantity: str = "accuracy") -> Figure:
+    """`quantity` against the column `axis`, one line per combination of the columns `lines`.
+
+    Points without a limit are marked by open crosses at the foot of the figure, at their place
+    on the axis; along n/p the threshold itself is a thin vertical line with its value.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        for index, (label, chosen) in enumerate(_groups(table, lines)):
+            colour, dash = _LINES[index % len(_LINES)]
+            x, y = table[axis][chosen], table[quantity][chosen]
+            axes.plot(x, y, color=colour, linestyle=dash, label=label)
+        _style_axis(axes, table, axis)
+        axes.set_ylabel(LABELS.get(quantity, quantity.replace("_", " ")))
+        _mark_missing(axes, table, axis)
+        if lines or axes.get_legend_handles_labels()[1] != [""]:
+            axes.legend(loc="best")
+    return figure
+
+
+def _groups(table: Table, names: list[str]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    if not names:
+        yield "", np.ones(len(table), dtype=bool)
+        return
+    keys = np.stack([table[name] for name in names], axis=1)
+    for key in np.unique(keys, axis=0):
+        label = ", ".join(f"${_SHORT[n]} = {v:.4g}$" for n, v in zip(names, key, strict=True))
+        yield label, np.all(keys == key, axis=1)
+
+
+def _style_axis(axes: Axes, table: Table, axis: str) -> None:
+    values = np.unique(table[axis])
+    axes.set_xlabel(LABELS.get(axis, axis.replace("_", " ")))
+    axes.set_xlim(values[0], values[-1]) if values.size > 1 else None
+    gaps = np.diff(values)
+    if values.size > 2 and values[0] > 0 and gaps[-1] > 3 * gaps[0]:
+        axes.set_xscale("log")
+
+
+def _mark_missing(axes: Axes, table: Table, axis: str) -> None:
+    missing = table["status"] == "no limit"
+    failed = table["status"] == "not converged"
+    floor = axes.get_xaxis_transform()
+    for chosen, marker, text in ((missing, "x", "no limit"), (failed, "+", "not converged")):
+        if np.any(chosen):
+            axes.plot(
+                np.unique(table[axis][chosen]),
+                np.full(np.unique(table[axis][chosen]).size, 0.03),
+                marker,
+                transform=floor,
+                color="0.35",
+                markersize=4,
+                label=text,
+                clip_on=False,
+            )
+    if axis == "sampling_ratio" and np.any(np.isfinite(table["threshold"])):
+        left, right = axes.get_xlim()
+        for value in np.unique(np.round(table["threshold"][np.isfinite(table["threshold"])], 10)):
+            if left < value < right:
+                axes.axvline(value, color="0.5", linewidth=0.7, linestyle=":")
+                axes.annotate(
+                    rf"$\delta^* = {value:.4g}$",
+                    (value, 1.0),
+                    xycoords=floor,
+                    xytext=(3, -2),
+                    textcoords="offset points",
+                    va="top",
+                    color="0.35",
+                    fontsize=8,
+                )

@@ -1,0 +1,144 @@
+"""Problems from the parameter names of the command line, one point or the product of grids.
+
+accuracy(loss="logistic", signal=1.5, sampling_ratio=1.5, ridge=0.1, gain=2.0)
+curve(loss="max-margin", signal=2, sampling_ratio=np.linspace(0.2, 10, 50), gain=[0.5, 1, 2])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from asymptotics.conventions import mean_ridge
+from asymptotics.errors import InvalidInput
+from asymptotics.limits import CONVERGED, Limit, limit
+from asymptotics.mixture import Mixture, explicit_mixture, isotropic_mixture, spectral_mixture
+from asymptotics.problem import Problem
+from asymptotics.projectors import Gain, Matrix, Projector
+from asymptotics.table import Table
+
+Array = NDArray[np.float64]
+Progress = Callable[[int], None]
+
+# points solved between two reports of progress
+_CHUNK = 4096
+
+
+def make_problem(
+    *,
+    loss: str,
+    sampling_ratio: ArrayLike,
+    signal: ArrayLike | None = None,
+    ridge: ArrayLike | None = None,
+    ridge_convention: str = "mean",
+    num_samples: ArrayLike | None = None,
+    gain: ArrayLike = 1.0,
+    prior: ArrayLike = 0.5,
+    intercept: bool = False,
+    spectrum: Mapping[str, ArrayLike] | None = None,
+    arrays: Mapping[str, ArrayLike] | None = None,
+) -> Problem:
+    """A `Problem` from plain parameters; all numbers may be arrays that broadcast.
+
+    The mixture is one of: `signal` (R, isotropic classes N(+-R muhat, I)); `spectrum`
+    (eigenvalues, weights, squared_means); `arrays` (mean, covariance, projector, the last two
+    optional). `ridge` is in `ridge_convention` (`asymptotics.conventions`). Raises InvalidInput.
+    """
+    if sum(source is not None for source in (signal, spectrum, arrays)) != 1:
+        raise InvalidInput("give exactly one of signal, spectrum and arrays")
+    mixture, head = _mixture(signal, spectrum, arrays, prior)
+    if head is not None and not np.all(np.asarray(gain) == 1.0):
+        raise InvalidInput("gain and a projector among the arrays exclude one another")
+    if ridge is not None:
+        ridge = mean_ridge(ridge, ridge_convention, sampling_ratio, num_samples)
+    return Problem(mixture, head or Gain(gain), loss, sampling_ratio, ridge, intercept)
+
+
+def _mixture(
+    signal: ArrayLike | None,
+    spectrum: Mapping[str, ArrayLike] | None,
+    arrays: Mapping[str, ArrayLike] | None,
+    prior: ArrayLike,
+) -> tuple[Mixture, Projector | None]:
+    if signal is not None:
+        return isotropic_mixture(signal, prior), None
+    if spectrum is not None:
+        names = ("eigenvalues", "weights", "squared_means")
+        _check_names("spectrum", spectrum, required=names, optional=())
+        return spectral_mixture(*(spectrum[name] for name in names), prior=prior), None
+    assert arrays is not None
+    _check_names("arrays", arrays, required=("mean",), optional=("covariance", "projector"))
+    mixture = explicit_mixture(arrays["mean"], arrays.get("covariance"), prior)
+    if "projector" not in arrays:
+        return mixture, None
+    return mixture, Matrix(np.asarray(arrays["projector"], dtype=float))
+
+
+def _check_names(
+    what: str, given: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...]
+) -> None:
+    for name in required:
+        if name not in given:
+            found = ", ".join(given) or "nothing"
+            raise InvalidInput(f"{what}: the array {name!r} is missing, found {found}")
+    for name in given:
+        if name not in required + optional:
+            allowed = ", ".join(required + optional)
+            raise InvalidInput(f"{what}: unknown array {name!r}, allowed are {allowed}")
+
+
+def accuracy(**parameters: Any) -> Limit:
+    """The limiting accuracy at one point, or at arrays of points that all must have a limit.
+
+    Parameters as in `make_problem`; returns `Limit`. Raises NoLimit naming the threshold that was
+    crossed, NotConverged with the residual, or InvalidInput.
+    """
+    return limit(make_problem(**parameters)).raise_on_failure()
+
+
+# the parameters that can be swept, in the order of the rows' columns
+SWEPT = ("signal", "sampling_ratio", "ridge", "gain", "prior", "num_samples")
+
+
+def curve(*, progress: Progress | None = None, **parameters: Any) -> Table:
+    """The limiting accuracy on the product of every grid among the parameters.
+
+    A number of `make_problem` given as a list or array is a grid; rows run over the product, the last
+    of `SWEPT` fastest. Points without a limit are rows with nan numbers (None in ``rows()``), a
+    `status` and the `threshold` that was crossed; nothing is filled in. `progress(k)` is called
+    as k more points are done.
+    """
+    grids = {name: np.atleast_1d(parameters[name]) for name in SWEPT if _given(parameters, name)}
+    for name, grid in grids.items():
+        if grid.ndim != 1 or grid.size == 0:
+            raise InvalidInput(f"{name}: a grid is a non-empty list of numbers")
+    mesh = np.meshgrid(*grids.values(), indexing="ij")
+    points = {name: np.ravel(values) for name, values in zip(grids, mesh, strict=True)}
+    fixed = {name: value for name, value in parameters.items() if name not in grids}
+    size = next(iter(points.values())).size
+    parts = []
+    for first in range(0, size, _CHUNK):
+        part = {name: values[first : first + _CHUNK] for name, values in points.items()}
+        parts.append(limit_columns(limit(make_problem(**fixed, **part))))
+        if progress is not None:
+            progress(parts[-1]["accuracy"].size)
+    results = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Table(points | results, dict(parameters))
+
+
+def _given(parameters: Mapping[str, Any], name: str) -> bool:
+    return parameters.get(name) is not None
+
+
+def limit_columns(result: Limit) -> dict[str, NDArray[Any]]:
+    """The columns of a `Limit`, flattened: what a row says of a point."""
+    names = ("accuracy", "test_error", "residual", "error_estimate", "threshold")
+    columns: dict[str, NDArray[Any]] = {name: np.ravel(getattr(result, name)) for name in names}
+    columns["converged"] = np.ravel(result.status == CONVERGED)
+    columns["status"] = np.ravel(result.status)
+    for name in ("gamma", "m", "q", "intercept", "overlap"):
+        columns[name] = np.ravel(getattr(result, name))
+    return columns

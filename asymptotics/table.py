@@ -1,0 +1,56 @@
+"""Tables: named columns of equal length, one row a point, with the configuration that made them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns (one-dimensional arrays of one length) and the configuration that made them.
+
+    A missing number is nan in the arrays and None in the rows. ``table["accuracy"]`` is a column.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict a point, of Python numbers, strings and None: ready for JSON."""
+        return list(self._rows())
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        lists = {name: [plain(x) for x in column] for name, column in self.columns.items()}
+        for values in zip(*lists.values(), strict=True):
+            yield dict(zip(lists, values, strict=True))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The columns as a new dict of arrays."""
+        return {name: np.array(column) for name, column in self.columns.items()}
+
+
+def plain(value: Any) -> Any:
+    """A number, string or container as JSON knows them; nan and infinity become None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,75 @@
+"""`asymptotics curve`: limiting accuracy along one grid, a line per value of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import numpy as np
+
+from cli.options import mixture_options, probe_options, problem_parameters
+from cli.output import (
+    configuration,
+    json_option,
+    output_option,
+    print_json,
+    print_table,
+    progress_bar,
+    write,
+)
+
+
+@click.command("curve")
+@probe_options
+@mixture_options
+@output_option()
+@json_option
+def command(output: Any, as_json: bool, **options: Any) -> int:
+    """Limiting test accuracy over grids: along the longest grid, a line for each other value.
+
+    Any numeric option can be a grid. Points without a limit stay in the data, marked with the
+    threshold that was crossed, and the exit code is 3.
+
+    Example: asymptotics curve --loss max-margin --signal 2 --sampling-ratio 0.2:10:50
+    --gain 0.5,1,2 -o curve.pdf
+    """
+    parameters = problem_parameters(options)
+    from asymptotics.sweep import SWEPT, curve
+
+    sizes = {name: parameters[name].size for name in SWEPT if parameters[name] is not None}
+    axis = max(sizes, key=lambda name: sizes[name])
+    with progress_bar(int(np.prod(list(sizes.values()))), "curve") as progress:
+        table = curve(progress=progress, **parameters)
+    config = configuration("curve", options)
+    varied = [name for name, size in sizes.items() if size > 1]
+    if output is not None:
+
+        def draw() -> Any:
+            from asymptotics.plots import plot_curve
+
+            return plot_curve(table, axis, [name for name in varied if name != axis])
+
+        write(output, table, config, draw)
+    rows = table.rows()
+    if as_json:
+        print_json({"config": config, "rows": rows})
+    elif output is None:
+        print_table(
+            rows, [*(varied or [axis]), "accuracy", "test_error", "error_estimate", "status"]
+        )
+    failed = int(np.sum(~table["converged"]))
+    if failed:
+        click.echo(_explain(table, failed), err=True)
+    return 3 if failed else 0
+
+
+def _explain(table: Any, failed: int) -> str:
+    missing = int(np.sum(table["status"] == "no limit"))
+    lines = []
+    if missing:
+        thresholds = np.unique(np.round(table["threshold"][table["status"] == "no limit"], 8))
+        shown = ", ".join(f"{value:.8g}" for value in thresholds[:4])
+        lines.append(f"{missing} of {len(table)} points have no limit (threshold n/p = {shown})")
+    if failed > missing:
+        lines.append(f"{failed - missing} of {len(table)} points did not converge")
+    return "asymptotics: " + "; ".join(lines)

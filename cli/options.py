@@ -1,0 +1,212 @@
+"""One set of option names for every command, the grid syntax, and files of spectra and arrays."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from asymptotics.conventions import RIDGE_CONVENTIONS
+from asymptotics.errors import InvalidInput
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_LARGEST_GRID = 10_000_000
+
+
+def parse_grid(text: str, name: str) -> NDArray[np.float64]:
+    """The numbers of ``a:b:count``, ``a:b:count:log``, ``x,y,z`` or ``x``; InvalidInput otherwise."""
+    parts = text.split(":")
+    try:
+        if len(parts) == 1:
+            values = np.array([float(part) for part in text.split(",")])
+        elif len(parts) in (3, 4) and parts[3:] in ([], ["log"]):
+            return _range(float(parts[0]), float(parts[1]), int(parts[2]), bool(parts[3:]), name)
+        else:
+            raise ValueError
+    except ValueError:
+        raise InvalidInput(
+            f"{name}: expected a number, a list x,y,z or a grid start:stop:count[:log], "
+            f"got {text!r}"
+        ) from None
+    if not np.all(np.isfinite(values)):
+        raise InvalidInput(f"{name}: every value must be finite, got {text!r}")
+    return values
+
+
+def _range(start: float, stop: float, count: int, log: bool, name: str) -> NDArray[np.float64]:
+    if not (np.isfinite(start) and np.isfinite(stop)):
+        raise InvalidInput(f"{name}: the ends of a grid must be finite, got {start}:{stop}")
+    if start >= stop:
+        raise InvalidInput(f"{name}: a grid must run upwards, got {start:g}:{stop:g}")
+    if not 2 <= count <= _LARGEST_GRID:
+        raise InvalidInput(f"{name}: a grid needs 2 to {_LARGEST_GRID} points, got {count}")
+    if log:
+        if start <= 0:
+            raise InvalidInput(f"{name}: a log grid must start above 0, got {start:g}")
+        values = np.geomspace(start, stop, count)
+    else:
+        values = np.linspace(start, stop, count)
+    return np.asarray(values)
+
+
+class GridType(click.ParamType):
+    """An option whose value is a grid of numbers (`parse_grid`)."""
+
+    name = "grid"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The array of a text; arrays pass."""
+        if isinstance(value, np.ndarray):
+            return value
+        label = param.opts[0] if param is not None else "grid"
+        return parse_grid(str(value), label)
+
+
+GRID = GridType()
+
+
+def grid_option(name: str, help: str, **extra: Any) -> Decorator:
+    """A numeric option that takes a number or a grid."""
+    return click.option(name, type=GRID, metavar="GRID", help=help, **extra)
+
+
+def mixture_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--signal | --spectrum | --arrays, --prior, --intercept: the classes."""
+    for option in reversed(
+        (
+            grid_option("--signal", "R >= 0, half the distance of the class means."),
+            click.option(
+                "--spectrum",
+                type=click.Path(path_type=Path),
+                metavar="FILE",
+                help="Covariance spectrum instead of --signal: eigenvalues, weights, squared_means "
+                "as columns of a .csv, keys of a .json or arrays of a .npz.",
+            ),
+            click.option(
+                "--arrays",
+                type=click.Path(path_type=Path),
+                metavar="FILE",
+                help="Explicit arrays instead of --signal: mean and optionally covariance and "
+                "projector in a .npz.",
+            ),
+            grid_option("--prior", "P(y = 1), between 0 and 1.", default="0.5", show_default=True),
+            click.option("--intercept", is_flag=True, help="Fit an unpenalised intercept."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def probe_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--loss, --sampling-ratio, --ridge and its convention, --gain: the probe and its features."""
+    for option in reversed(
+        (
+            click.option(
+                "--loss",
+                required=True,
+                metavar="NAME",
+                help="square, logistic, hinge, squared-hinge (need --ridge); max-margin, min-norm, "
+                "least-squares, logistic-mle, averaging, bayes (refuse it).",
+            ),
+            grid_option("--sampling-ratio", "n/p > 0, samples per dimension.", required=True),
+            grid_option("--ridge", "Penalty > 0, in the --ridge-convention."),
+            click.option(
+                "--ridge-convention",
+                type=click.Choice(RIDGE_CONVENTIONS),
+                default="mean",
+                show_default=True,
+                help="mean: (1/n) sum loss + ridge/2 |theta|^2; scaled-sum: sum loss + ridge/2 "
+                "|theta|^2 on features over sqrt(p); sum: the same on raw features; C: scikit-learn.",
+            ),
+            grid_option("--num-samples", "n, for the ridge conventions sum and C."),
+            grid_option(
+                "--gain",
+                "a >= 0, what the projector multiplies the signal direction by.",
+                default="1",
+                show_default=True,
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of `asymptotics.sweep` from parsed options; conflicts are usage errors."""
+    from asymptotics.probes import find_probe
+
+    sources = [name for name in ("signal", "spectrum", "arrays") if options[name] is not None]
+    if len(sources) != 1:
+        given = " and ".join(f"--{name}" for name in sources) or "none"
+        raise click.UsageError(f"give exactly one of --signal, --spectrum, --arrays; got {given}")
+    probe = find_probe(options["loss"])
+    if probe.ridge is None and options["ridge"] is None:
+        raise click.UsageError(f"--ridge is required with --loss {probe.name}")
+    if probe.ridge is not None and options["ridge"] is not None:
+        raise click.UsageError(f"--ridge cannot be given with --loss {probe.name}, a limit")
+    if options["ridge_convention"] in ("sum", "C") and options["num_samples"] is None:
+        raise click.UsageError(
+            f"--num-samples is required with --ridge-convention {options['ridge_convention']}"
+        )
+    parameters = dict(options)
+    if options["spectrum"] is not None:
+        parameters["spectrum"] = read_spectrum(options["spectrum"])
+    if options["arrays"] is not None:
+        parameters["arrays"] = read_npz(options["arrays"])
+        if "projector" in parameters["arrays"] and np.any(options["gain"] != 1.0):
+            raise click.UsageError("--gain cannot be given with a projector among the arrays")
+    return parameters
+
+
+def single_values(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Grids of one value as numbers; a longer grid is a usage error."""
+    single = {}
+    for name, value in parameters.items():
+        if isinstance(value, np.ndarray):
+            if value.size != 1:
+                option = "--" + name.replace("_", "-")
+                raise click.UsageError(
+                    f"{option} must be a single number here; grids are for curve"
+                )
+            value = float(value[0])
+        single[name] = value
+    return single
+
+
+def read_spectrum(path: Path) -> dict[str, NDArray[np.float64]]:
+    """eigenvalues, weights and squared_means from a .csv with a header, a .json or a .npz."""
+    if path.suffix == ".npz":
+        return read_npz(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            content = json.loads(text)
+            return {str(name): np.asarray(column, float) for name, column in content.items()}
+        if path.suffix == ".csv":
+            header, *lines = (
+                line for line in text.splitlines() if line.strip() and not line.startswith("#")
+            )
+            names = [name.strip() for name in header.split(",")]
+            columns = np.array([[float(x) for x in line.split(",")] for line in lines])
+            return dict(zip(names, columns.T, strict=True))
+    except (ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: not a table of numbers ({error})") from None
+    raise InvalidInput(f"{path}: a spectrum is a .csv, .json or .npz file")
+
+
+def read_npz(path: Path) -> dict[str, NDArray[np.float64]]:
+    """The numeric arrays of a .npz; InvalidInput if it is anything else."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InvalidInput(f"{path}: a single array; a .npz archive is needed")
+            return {name: np.asarray(archive[name], dtype=float) for name in archive.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise InvalidInput(f"{path}: not a readable .npz of numbers ({error})") from None

@@ -1,0 +1,158 @@
+"""Output: JSON and tables on standard output, files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from asymptotics.errors import InvalidInput
+from asymptotics.table import Table, plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TABLE_ENDINGS = (".csv", ".json", ".npz")
+FIGURE_ENDINGS = (".pdf", ".svg", ".png")
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
+
+
+def output_option(figure: bool = True) -> Callable[..., Any]:
+    """-o NAME.ext, its ending checked before anything is computed."""
+    endings = TABLE_ENDINGS + (FIGURE_ENDINGS if figure else ())
+
+    def check(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+        if value is not None:
+            if value.suffix not in endings:
+                raise InvalidInput(
+                    f"-o: the ending must be one of {', '.join(endings)}, got {value}"
+                )
+            _check_writable(value)
+        return value
+
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="NAME.EXT",
+        callback=check,
+        help=f"Write a file; the ending chooses the format: {' '.join(endings)}.",
+    )
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        raise InvalidInput(f"-o: the folder {folder} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise InvalidInput(f"-o: the folder {folder} is not writable")
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """One JSON object on standard output, without NaN or Infinity."""
+    click.echo(json.dumps(plain(content), allow_nan=False))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` to `path` by renaming a finished temporary file beside it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def configuration(command: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What made a file: the version, the command with its full arguments, the parameters."""
+    from asymptotics import __version__
+
+    given = {k: v for k, v in parameters.items() if v is not None}
+    return {
+        "version": __version__,
+        "command": command,
+        "arguments": sys.argv[1:],
+        "parameters": plain(given),
+    }
+
+
+def write(
+    path: Path, table: Table, config: Mapping[str, Any], draw: Callable[[], Figure] | None = None
+) -> None:
+    """Write the table or the figure, by the ending of `path`, with `config` inside.
+
+    csv: a first line ``# {json}``; json: ``{"config", "rows"}``; npz: the array ``config`` holds the
+    JSON text; figures: their metadata.
+    """
+    text = json.dumps(plain(config), allow_nan=False)
+    buffer = io.BytesIO()
+    if path.suffix == ".csv":
+        buffer.write(f"# {text}\n".encode())
+        wrapper = io.TextIOWrapper(buffer, encoding="utf-8", newline="", write_through=True)
+        rows = table.rows()
+        writer = csv.DictWriter(wrapper, list(table.columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        wrapper.detach()
+    elif path.suffix == ".json":
+        content = {"config": plain(config), "rows": table.rows()}
+        buffer.write(json.dumps(content, allow_nan=False, indent=1).encode())
+    elif path.suffix == ".npz":
+        np.savez(buffer, config=np.array(text), **table.arrays())  # type: ignore[arg-type]
+    else:
+        assert draw is not None
+        _save_figure(draw(), buffer, path.suffix[1:], text)
+    write_whole(path, buffer.getvalue())
+
+
+def _save_figure(figure: Figure, buffer: io.BytesIO, kind: str, config: str) -> None:
+    key = {"pdf": "Keywords", "svg": "Description", "png": "Description"}[kind]
+    metadata: dict[str, Any] = {key: config}
+    metadata |= {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[kind]
+    figure.savefig(buffer, format=kind, metadata=metadata)
+
+
+@contextmanager
+def progress_bar(length: int, label: str) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, drawn only on a terminal and for more than a moment's work."""
+    if length < 2000 or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def print_table(rows: list[dict[str, Any]], names: list[str]) -> None:
+    """Aligned columns on standard output; numbers to eight digits, missing values as a dash."""
+    cells = [names] + [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
+    for line in cells:
+        click.echo("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:.8g}"
