@@ -60,18 +60,28 @@ def _scale(rows: Array) -> Array:
 def _reach(rows: Array, scale: Array) -> Array:
     """The t beyond which the integrand, with its Jacobian, is below 1e-17 of its peak.
 
-    Along one variable that falls like ``D_s^(-1/2) D_n^(-n/2)`` times the share of signal and noise
-    in the inner product, of which the first falls like 1/D_s and the second like 1/D_n.
+    Along either variable, and along the diagonal, it falls like ``D_s^(-1/2) D_n^(-n/2)`` times the
+    share of signal and noise in the inner product, the first like 1/D_s and the second like 1/D_n.
     """
-    gain2, n, signal, v1, v2, _, n1, n2, _ = rows[:, :, None]
+    gain2, n, signal, v1, v2, c, n1, n2, cn = rows[:, :, None]
     gain, inverse = expit(gain2), expit(-gain2)
     t = np.arange(0.5, 80.0, 0.5)
     q2 = scale[:, None] * np.square(np.sinh(t))
-    along = np.log1p(2 * gain * np.minimum(v1, v2) * q2)
-    across = np.log1p(2 * inverse * np.minimum(n1, n2) * q2)
-    share = gain * (signal**2 + v1) * np.exp(-along) + inverse * n * n1 * np.exp(-across)
-    fall = t - 0.5 * along - 0.5 * n * across + np.log(2 * scale[:, None] * share)
-    return np.asarray(t[np.argmax(fall < -39.0, axis=1)])
+
+    def fall(along: Array, across: Array) -> Array:
+        share = gain * (signal**2 + v1) * np.exp(-along) + inverse * n * n1 * np.exp(-across)
+        return t - 0.5 * along - 0.5 * n * across + np.log(2 * scale[:, None] * share)
+
+    alone = fall(
+        np.log1p(2 * gain * np.minimum(v1, v2) * q2),
+        np.log1p(2 * inverse * np.minimum(n1, n2) * q2),
+    )
+    diagonal = t + fall(_log_determinant(gain * q2, v1, v2, c), _log_determinant(inverse * q2, n1, n2, cn))
+    return np.asarray(t[np.argmax(np.maximum(alone, diagonal) < -39.0, axis=1)])
+
+
+def _log_determinant(q2: Array, first: Array, second: Array, covariance: Array) -> Array:
+    return np.log1p(2 * (first + second) * q2 + 4 * (first * second - covariance**2) * q2**2)
 
 
 def _pairs(count: int, step: float, symmetric: bool) -> tuple[Array, Array]:

@@ -1,13 +1,14 @@
 """InfoNCE with cosine similarity (SimCLR's NT-Xent), exact at finite dimension, infinitely many negatives.
 
-For z = W_a h, with x the views' cosines with one another and A, U of :mod:`alignment` and
+For z = W_a h, with A and U of :mod:`alignment` and
 :mod:`uniformity`,
 
     L(a) = -A(a)/tau + U(a),    A = E cos(z_1, z_2),    U = E log E' exp(cos(z, z')/tau).
 
 If the views have two laws, each is the anchor half of the time and the negatives are half and half
-(the symmetrised NT-Xent). The loss depends on a alone and is smooth up to both ends: a = 0, where
-the signal is lost, and a = infinity, collapse onto the signal. docs/theory/cosine.md.
+(NT-Xent as it is implemented), unless another :class:`Pairing` is given. The loss depends on a
+alone and has limits at both ends: a = 0, where the signal is lost, and a = infinity, collapse onto
+the signal. docs/theory/cosine.md.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from asymptotics.contrastive.alignment import alignment
 from asymptotics.contrastive.objective import Landscape, Objective, Setting
 from asymptotics.contrastive.sphere import log_cosh, log_direction_average
-from asymptotics.contrastive.uniformity import uniformity
+from asymptotics.contrastive.uniformity import SYMMETRISED, Pairing, uniformity
 from asymptotics.contrastive.views import ViewPair
 
 Array = NDArray[np.float64]
@@ -35,6 +36,7 @@ def loss_derivatives(
     dimension: ArrayLike,
     *,
     resolution: float = 1.0,
+    pairing: Pairing = SYMMETRISED,
 ) -> tuple[Array, Array, Array]:
     """L and its first two derivatives in ``log a^2``; +-inf are the two ends.
 
@@ -55,6 +57,7 @@ def loss_derivatives(
         tau[inside],
         d[inside],
         resolution=resolution,
+        pairing=pairing,
     )
     spread[0, ~inside] = _uniformity_at_end(gain2[~inside], tau[~inside], d[~inside])
     value, slope, curvature = (

@@ -167,15 +167,15 @@ def mean_log_average(
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """Which views are anchors and which negatives: the shares of view 1 and view 2 in each."""
+class Pairing:
+    """Which views are anchors and which negatives: the shares of views 1 and 2 in each."""
 
     anchors: tuple[float, float]
     negatives: tuple[float, float]
 
 
-SYMMETRISED = Mixture((0.5, 0.5), (0.5, 0.5))
-ONE_WAY = Mixture((1.0, 0.0), (0.0, 1.0))
+SYMMETRISED = Pairing((0.5, 0.5), (0.5, 0.5))
+ONE_WAY = Pairing((1.0, 0.0), (0.0, 1.0))
 
 
 def uniformity(
@@ -185,7 +185,7 @@ def uniformity(
     dimension: Array,
     *,
     resolution: float = 1.0,
-    mixture: Mixture = SYMMETRISED,
+    pairing: Pairing = SYMMETRISED,
 ) -> tuple[Array, Array, Array]:
     """U and its two derivatives in ``log a^2``; finite 1-D arrays of one length.
 
@@ -210,7 +210,7 @@ def uniformity(
         for block, nodes in _blocks(chosen, position, tilt, temperature, int(d) - 1, resolution):
             keys = np.concatenate([position[:, block], tilt[:, block]])
             rows, inverse = np.unique(keys, axis=1, return_inverse=True)
-            anchors, negatives = _mixed_laws(rows, nodes, radial, mixture)
+            anchors, negatives = _mixed_laws(rows, nodes, radial, pairing)
             for tau in np.unique(temperature[block]):
                 here = temperature[block] == tau
                 row, back = np.unique(inverse[here], return_inverse=True)
@@ -252,7 +252,7 @@ def _nodes(position: Array, tilt: Array, temperature: Array, n: int, resolution:
 
 
 def _mixed_laws(
-    rows: Array, nodes: Nodes, radial: RadialTilt, mixture: Mixture
+    rows: Array, nodes: Nodes, radial: RadialTilt, pairing: Pairing
 ) -> tuple[Weights, Weights]:
     log_nodes, steps = np.log(nodes.values()), nodes.steps_in_log()
     position, tilt = rows[:2, :, None], rows[2:, :, None]
@@ -270,4 +270,4 @@ def _mixed_laws(
         )
         return Weights(*((shares[0] * one + shares[1] * two) * steps for one, two in parts))
 
-    return mixed(mixture.anchors), mixed(mixture.negatives)
+    return mixed(pairing.anchors), mixed(pairing.negatives)
