@@ -33,20 +33,24 @@ def inner_product(views: ViewPair, temperature: Array, dimension: Array, log_gai
     ``(d-1) y^2 N_1 N_2 + x^2 V_2 S_1 + [log cosh 2k - 2 log cosh k]``, with ``y = C/(N_1 N_2)``,
     ``x = a^2 y``, ``k = x R sqrt(S_1)``: a Gaussian exponent, whose variance grows like d.
     """
-    *_, n1, n2, noise_covariance = views.arrays()
-    return _gaussian(views, noise_covariance / (n1 * n2), dimension, log_gain)
+    signal, v1, v2, signal_covariance, n1, n2, noise_covariance = views.arrays()
+    energy = np.square(signal)
+    highest = (energy + signal_covariance) / (v2 * (energy + v1))  # of x; reached at collapse
+    noise = noise_covariance / (n1 * n2)
+    with np.errstate(invalid="ignore"):
+        along = np.fmin(noise * np.exp(2 * log_gain), highest)
+    return _gaussian(views, noise, along, dimension)
 
 
 def inner_product_fixed_norm(
     views: ViewPair, temperature: Array, dimension: Array, log_gain: Array
 ) -> Array:
     """The same with the noise eigenvalue fixed: ``y = 1/tau``."""
-    return _gaussian(views, 1.0 / temperature, dimension, log_gain)
+    return _gaussian(views, 1.0 / temperature, np.exp(2 * log_gain) / temperature, dimension)
 
 
-def _gaussian(views: ViewPair, noise: Array, dimension: Array, log_gain: Array) -> Array:
+def _gaussian(views: ViewPair, noise: Array, along: Array, dimension: Array) -> Array:
     signal, v1, v2, _, n1, n2, _ = views.arrays()
-    along = noise * np.exp(2 * log_gain)
     energy = np.square(signal) + v1
     class_part = _excess(log_cosh, along * signal * np.sqrt(energy))
     return (dimension - 1) * noise**2 * n1 * n2 + along**2 * v2 * energy + class_part

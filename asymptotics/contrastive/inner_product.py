@@ -78,7 +78,7 @@ def convex_landscape(setting: Setting, unit: Array, multiplier: Array) -> Landsc
         loss=blocked(loss, BLOCK),
         slope=blocked(partial(slope, 1.0), BLOCK),
         refined_slope=blocked(partial(slope, 1.5), BLOCK),
-        grid=scan_grid(lower, upper, spacing=0.5, reach=0.5),
+        grid=scan_grid(lower - 0.25, upper + 0.25, spacing=0.5, reach=0.5),
         loss_at_collapse=_loss_at_collapse,
     )
 
