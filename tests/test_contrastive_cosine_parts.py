@@ -13,7 +13,7 @@ from asymptotics.contrastive.sphere import (
     RadialTilt,
     log_direction_average,
 )
-from asymptotics.contrastive.uniformity import ONE_WAY, SYMMETRISED, tangent_law, uniformity
+from asymptotics.contrastive.uniformity import tangent_law, uniformity
 from asymptotics.contrastive.views import ViewPair, class_redraw, gaussian_noise
 from asymptotics.errors import InvalidInput
 
@@ -27,12 +27,10 @@ def views(pair: ViewPair, size: int) -> tuple[np.ndarray, ...]:
 def aligned(log_gain2, pair: ViewPair, dimension: int, resolution: float = 1.0) -> np.ndarray:
     gains = np.atleast_1d(np.asarray(log_gain2, dtype=float))
     dimensions = np.full(gains.size, float(dimension))
-    return np.stack(
-        alignment(gains, views(pair, gains.size), dimensions, resolution=resolution)
-    )
+    return np.stack(alignment(gains, views(pair, gains.size), dimensions, resolution=resolution))
 
 
-def spread(log_gain2, pair: ViewPair, temperature, dimension, resolution=1.0, pairing=SYMMETRISED):
+def spread(log_gain2, pair: ViewPair, temperature, dimension, resolution=1.0):
     gains = np.atleast_1d(np.asarray(log_gain2, dtype=float))
     return np.stack(
         uniformity(
@@ -41,7 +39,6 @@ def spread(log_gain2, pair: ViewPair, temperature, dimension, resolution=1.0, pa
             np.full(gains.size, float(temperature)),
             np.full(gains.size, float(dimension)),
             resolution=resolution,
-            pairing=pairing,
         )
     )
 
@@ -51,7 +48,9 @@ def spread(log_gain2, pair: ViewPair, temperature, dimension, resolution=1.0, pa
 def test_direction_average_is_the_hypergeometric_function(n, largest):
     k = largest * np.array([0.0, 1e-2, 0.3, 1.0])
     with mpmath.workdps(40):
-        exact = [float(mpmath.log(mpmath.hyp0f1(mpmath.mpf(n) / 2, mpmath.mpf(x) ** 2 / 4))) for x in k]
+        exact = [
+            float(mpmath.log(mpmath.hyp0f1(mpmath.mpf(n) / 2, mpmath.mpf(x) ** 2 / 4))) for x in k
+        ]
     np.testing.assert_allclose(log_direction_average(k, n), exact, rtol=1e-12)
     np.testing.assert_allclose(DirectionAverage.up_to(largest, n)(k), exact, rtol=1e-12)
 
@@ -63,7 +62,9 @@ def test_radial_tilt_is_the_confluent_function_and_its_log_derivative(n, largest
     with mpmath.workdps(40):
         half, quarter = (mpmath.mpf(n) + 1) / 2, [mpmath.mpf(x) ** 2 / 2 for x in b]
         value = [mpmath.hyp1f1(half, 0.5, z) for z in quarter]
-        slope = [x * 2 * half * mpmath.hyp1f1(half + 1, 1.5, z) for x, z in zip(b, quarter, strict=True)]
+        slope = [
+            x * 2 * half * mpmath.hyp1f1(half + 1, 1.5, z) for x, z in zip(b, quarter, strict=True)
+        ]
         logs = [float(mpmath.log(v)) for v in value]
         ratios = [float(s / v) for s, v in zip(slope, value, strict=True)]
     tilt = RadialTilt.up_to(largest, n)
@@ -83,7 +84,9 @@ def test_tangent_law_is_the_law_of_a_gaussian_over_a_chi(n, tilt):
         normal = stats.norm(tilt)
         bulk = np.sqrt(n) + np.array([-12.0, 12.0])
         return integrate.quad(
-            lambda r: ratio * r * (normal.pdf(ratio * r) + normal.pdf(-ratio * r)) * stats.chi.pdf(r, n),
+            lambda r: (
+                ratio * r * (normal.pdf(ratio * r) + normal.pdf(-ratio * r)) * stats.chi.pdf(r, n)
+            ),
             max(bulk[0], 0.0),
             bulk[1],
             epsabs=1e-14,
@@ -161,7 +164,9 @@ def test_alignment_matches_simulated_vectors(
     rng = np.random.default_rng(5)
     clean = rng.standard_normal((100_000, dimension))
     clean[:, 0] += signal
-    both = [clean + augmentation * rng.standard_normal(clean.shape) * k for k in (noisy_views > 1, 1)]
+    both = [
+        clean + augmentation * rng.standard_normal(clean.shape) * k for k in (noisy_views > 1, 1)
+    ]
     for view in both:
         view[:, 0] *= np.exp(log_gain2 / 2)
     cosine = np.sum(both[0] * both[1], axis=1)
@@ -187,21 +192,21 @@ def circle_density(theta, signal, variance, noise_variance, gain):
     ("log_gain2", "signal", "augmentation", "temperature"),
     [(0.0, 2.0, 1.0, 0.5), (-2.0, 1.0, 0.3, 2.0), (3.0, 3.0, 0.0, 0.5), (1.0, 0.0, 2.0, 10.0)],
 )
-@pytest.mark.parametrize("pairing", [SYMMETRISED, ONE_WAY])
 def test_uniformity_in_the_plane_is_an_integral_over_the_circle(
-    log_gain2, signal, augmentation, temperature, pairing
+    log_gain2, signal, augmentation, temperature
 ):
     pair = gaussian_noise(signal, augmentation, views=1)
     theta = 2 * np.pi * np.arange(1500) / 1500
     laws = []
     for variance in pair.signal_variances:
-        half = circle_density(theta, signal, float(variance), float(variance), np.exp(log_gain2 / 2))
+        half = circle_density(
+            theta, signal, float(variance), float(variance), np.exp(log_gain2 / 2)
+        )
         laws.append((half + np.roll(half, 750)) / 2 * 2 * np.pi / 1500)
-    anchor = sum(share * law for share, law in zip(pairing.anchors, laws, strict=True))
-    negative = sum(share * law for share, law in zip(pairing.negatives, laws, strict=True))
+    law = (laws[0] + laws[1]) / 2
     kernel = np.exp(np.cos(theta[:, None] - theta) / temperature)
-    exact = anchor @ np.log(kernel @ negative)
-    value = spread(log_gain2, pair, temperature, 2, pairing=pairing)[0, 0]
+    exact = law @ np.log(kernel @ law)
+    value = spread(log_gain2, pair, temperature, 2)[0, 0]
     assert value == pytest.approx(exact, rel=1e-11)
 
 

@@ -76,7 +76,9 @@ def _reach(rows: Array, scale: Array) -> Array:
         np.log1p(2 * gain * np.minimum(v1, v2) * q2),
         np.log1p(2 * inverse * np.minimum(n1, n2) * q2),
     )
-    diagonal = t + fall(_log_determinant(gain * q2, v1, v2, c), _log_determinant(inverse * q2, n1, n2, cn))
+    diagonal = t + fall(
+        _log_determinant(gain * q2, v1, v2, c), _log_determinant(inverse * q2, n1, n2, cn)
+    )
     return np.asarray(t[np.argmax(np.maximum(alone, diagonal) < -39.0, axis=1)])
 
 
@@ -87,7 +89,9 @@ def _log_determinant(q2: Array, first: Array, second: Array, covariance: Array) 
 def _pairs(count: int, step: float, symmetric: bool) -> tuple[Array, Array]:
     """Pairs ``sinh t`` of the midpoint rule, shape (2, pairs), and their weights."""
     t = step * (np.arange(count) + 0.5)
-    first, second = np.tril_indices(count) if symmetric else np.indices((count, count)).reshape(2, -1)
+    first, second = (
+        np.tril_indices(count) if symmetric else np.indices((count, count)).reshape(2, -1)
+    )
     q, width = np.sinh(t), step * np.cosh(t)
     weights = width[first] * width[second]
     if symmetric:

@@ -6,27 +6,31 @@ For z = W_a h, with A and U of :mod:`alignment` and
     L(a) = -A(a)/tau + U(a),    A = E cos(z_1, z_2),    U = E log E' exp(cos(z, z')/tau).
 
 If the views have two laws, each is the anchor half of the time and the negatives are half and half
-(NT-Xent as it is implemented), unless another :class:`Pairing` is given. The loss depends on a
-alone and has limits at both ends: a = 0, where the signal is lost, and a = infinity, collapse onto
-the signal. docs/theory/cosine.md.
+(all views of a batch are a pool, as in NT-Xent). The loss depends on a alone and has limits at both
+ends: a = 0, where the signal is lost, and a = infinity, collapse onto the signal. docs/theory/cosine.md.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asymptotics.contrastive.alignment import alignment
+from asymptotics.contrastive.minima import Elementwise, Minima, local_minima
 from asymptotics.contrastive.objective import Landscape, Objective, Setting
 from asymptotics.contrastive.sphere import log_cosh, log_direction_average
-from asymptotics.contrastive.uniformity import SYMMETRISED, Pairing, uniformity
+from asymptotics.contrastive.uniformity import uniformity
 from asymptotics.contrastive.views import ViewPair
 
 Array = NDArray[np.float64]
 
 _SPACING = 0.5
+_REFINED = 1.5
+# Newton's method starts this close in log a, and squares the distance at every step.
+_BRACKET, _NEWTON_STEPS, _RESTED = 1e-3, 2, 1e-5
 
 
 def loss_derivatives(
@@ -36,7 +40,6 @@ def loss_derivatives(
     dimension: ArrayLike,
     *,
     resolution: float = 1.0,
-    pairing: Pairing = SYMMETRISED,
 ) -> tuple[Array, Array, Array]:
     """L and its first two derivatives in ``log a^2``; +-inf are the two ends.
 
@@ -57,7 +60,6 @@ def loss_derivatives(
         tau[inside],
         d[inside],
         resolution=resolution,
-        pairing=pairing,
     )
     spread[0, ~inside] = _uniformity_at_end(gain2[~inside], tau[~inside], d[~inside])
     value, slope, curvature = (
@@ -92,6 +94,14 @@ def _slope(log_gain: Array, *parameters: Array, resolution: float) -> Array:
     return 2 * tau * slope * (1 + np.exp(-from_balance)) * np.sqrt(1 + np.exp(from_balance))
 
 
+def _newton_step(log_gain: Array, parameters: tuple[Array, ...], resolution: float) -> Array:
+    views = ViewPair.of_arrays(parameters[:7])
+    _, slope, curvature = loss_derivatives(
+        2 * log_gain, views, *parameters[7:], resolution=resolution
+    )
+    return 0.5 * slope / curvature
+
+
 def _loss(log_gain: Array, *parameters: Array) -> Array:
     views = ViewPair.of_arrays(parameters[:7])
     return loss_derivatives(2 * log_gain, views, *parameters[7:])[0]
@@ -101,24 +111,60 @@ def _loss_at_collapse(*parameters: Array) -> Array:
     return _loss(np.full_like(parameters[0], np.inf), *parameters)
 
 
-def landscape(setting: Setting) -> Landscape:
+@dataclass(frozen=True)
+class CosineLandscape(Landscape):
+    """A landscape whose curvature is known, so that Newton's method polishes its minima."""
+
+    def minima(self) -> Minima:
+        """All local minima: bracketed to `_BRACKET` in log a, then polished by Newton's method.
+
+        Points where Newton's method leaves a bracket, or is not at rest, are bracketed to the end.
+        """
+        found = local_minima(self.slope, self.grid, self.parameters, tolerance=_BRACKET)
+        chosen = tuple(parameter[found.point] for parameter in self.parameters)
+        position, step = found.position, np.zeros(found.position.size)
+        for _ in range(_NEWTON_STEPS):
+            step = _newton_step(position, chosen, 1.0)
+            position = position - step
+        rested = (np.abs(position - found.position) < 4 * _BRACKET) & (np.abs(step) < _RESTED)
+        again = np.unique(found.point[~rested])
+        slow = local_minima(self.slope, self.grid[again], tuple(p[again] for p in self.parameters))
+        kept = ~np.isin(found.point, again)
+        point = np.append(found.point[kept], again[slow.point])
+        position = np.append(position[kept], slow.position)
+        order = np.lexsort((position, point))
+        unresolved = found.unresolved.copy()
+        unresolved[again] |= slow.unresolved
+        return replace(
+            found, point=point[order], position=position[order], unresolved=unresolved
+        )
+
+    def newton_step(self, slope: Elementwise, log_gain: Array, point: NDArray[np.intp]) -> Array:
+        """``(dL/d log a)/(d^2 L/d(log a)^2)`` by the rule of `slope`, with the exact curvature."""
+        resolution = 1.0 if slope is self.slope else _REFINED
+        chosen = tuple(parameter[point] for parameter in self.parameters)
+        return _newton_step(log_gain, chosen, resolution)
+
+
+def landscape(setting: Setting) -> CosineLandscape:
     """The loss over log a.
 
-    The scan begins where the signal's energy fraction is a thousandth of tau (its slope is constant
-    below) and ends at collapse to within 1e-12 of the energy, in doubling steps from where the
-    law's small cosines, rather than the kernel, govern the slope.
+    The scan begins below the gain that gives signal and noise equal variances, and where the
+    signal's energy fraction is a thousandth of tau, and ends at collapse to within 1e-12 of the
+    energy, in doubling steps from where the law's small cosines alone govern the slope.
     """
     arrays = setting.views.arrays()
     signal, v1, v2, _, n1, n2, _ = arrays
     centre = 0.5 * _balance(signal, v1, v2, n1, n2, setting.dimension)
     sharpest = -0.5 * np.log(min(float(setting.temperature.min(initial=1.0)), 1.0))
-    core = np.arange(-sharpest - 4.5, sharpest + 2.0, _SPACING)
+    widest = 0.5 * np.log(float(setting.dimension.max(initial=2.0)))
+    core = np.arange(-max(sharpest + 4.5, widest + 2.0), sharpest + 2.0, _SPACING)
     beyond = core[-1] + _SPACING * (2.0 ** np.arange(1, 6) - 1)
-    return Landscape(
+    return CosineLandscape(
         parameters=(*arrays, setting.temperature, setting.dimension),
         loss=_loss,
         slope=partial(_slope, resolution=1.0),
-        refined_slope=partial(_slope, resolution=1.5),
+        refined_slope=partial(_slope, resolution=_REFINED),
         grid=centre[:, None] + np.append(core, beyond),
         loss_at_collapse=_loss_at_collapse,
     )

@@ -38,7 +38,10 @@ def log_cosh(x: Array) -> Array:
 
 
 def _about_mode(
-    exponent: Callable[[Array], Array], mode: Array, width: Array, observed: Callable[[Array], Array]
+    exponent: Callable[[Array], Array],
+    mode: Array,
+    width: Array,
+    observed: Callable[[Array], Array],
 ) -> tuple[Array, Array]:
     """``log int exp(exponent(v)) dv`` and the mean of ``observed(v)``, one row per mode."""
     t = np.arange(-_REACH, _REACH + _STEP / 2, _STEP)
@@ -114,48 +117,69 @@ class DirectionAverage:
 class RadialTilt:
     """``log h_n(b)`` and ``h_n'(b)/h_n(b)`` for 0 <= b <= largest, elementwise.
 
-    From ``D(b) = int q^n e^(-q^2/2 + b q) dq``, h = (D(b) + D(-b))/2: the table holds
-    ``log D(+-b)/D(0) -+ b q_0`` and ``D'(+-b)/D(+-b)``, with q_0 = sqrt(n + 1). `log_beta` is
-    ``log B(1/2, n/2)``, by the same rule: ``scipy.special.betaln`` is off by 5e-11 at n = 1e5.
+    `log_beta` is ``log B(1/2, n/2)`` by the same rule; ``scipy.special.betaln`` is off by 5e-11 at
+    n = 1e5.
     """
 
     directions: int
     log_beta: float
-    table: tuple[Callable[[Array], Array], ...]
+    value: Callable[[Array], Array]
+    ratio: Callable[[Array], Array]
 
     @classmethod
     def up_to(cls, largest: float, directions: int) -> RadialTilt:
-        count = max(int(np.ceil(largest / _SPACING)), 1)
-        b = _SPACING * np.arange(-_MARGIN, count + _MARGIN + 1)
-        both = np.concatenate([b, -b])
-        root = np.sqrt(both**2 + 4.0 * (directions + 1))
-        mode = np.where(both < 0, 2.0 * (directions + 1) / (root - both), 0.5 * (both + root))
-        scale = np.sqrt(directions + 1.0)
+        """The knots are graded: the zeros of h_n lie on the imaginary axis, the first at pi/(2 q_0).
 
-        def exponent(v: Array) -> Array:
-            excess = np.expm1(v)
-            return scale**2 * (v - excess - 0.5 * excess**2) + scale * both[:, None] * excess
-
-        logs, radius = _about_mode(
-            exponent,
-            np.log(mode / scale),
-            1 / np.sqrt(mode**2 + directions + 1),
-            lambda v: scale * np.exp(v),
-        )
-        columns = np.concatenate([logs - logs[_MARGIN], radius]).reshape(4, -1)
+        With q_0 = sqrt(n + 1) and ``b(x) = s sinh(x)``, s = pi/(2 q_0), up to b = 1, then uniform.
+        """
+        scale = 0.5 * np.pi / np.sqrt(directions + 1.0)
+        bend = np.arcsinh(1 / scale)
+        spacing = _SPACING * np.array([1.0, np.hypot(1.0, scale)])
+        near = scale * np.sinh(spacing[0] * np.arange(np.ceil(bend / spacing[0])))
+        count = np.ceil(max(largest - near[-1], 0.0) / spacing[1]) + _MARGIN
+        positive = np.append(near, near[-1] + spacing[1] * np.arange(1, count + 1))
+        value, ratio = log_tilted_radius(positive, directions)
+        mirror = slice(_MARGIN, 0, -1)
+        knots = np.append(-positive[mirror], positive)
         power = float(directions)
         norm, _ = _about_mode(
             lambda v: -power * log_cosh(np.abs(v)), np.zeros(1), np.full(1, power**-0.5), np.tanh
         )
-        return cls(directions, float(norm[0]), tuple(_spline(b, column) for column in columns))
+        return cls(
+            directions,
+            float(norm[0]),
+            _spline(knots, np.append(value[mirror], value)),
+            _spline(knots, np.append(-ratio[mirror], ratio)),
+        )
 
     def __call__(self, tilt: Array) -> tuple[Array, Array]:
         """``log h(b)`` and ``h'(b)/h(b)``, elementwise."""
-        above, below, radius_above, radius_below = (column(tilt) for column in self.table)
-        shift = np.sqrt(self.directions + 1.0) * tilt
-        share = np.exp(below - above - 2 * shift)
-        log_value = shift + above + np.log1p(share) - np.log(2.0)
-        return log_value, (radius_above - share * radius_below) / (1 + share)
+        return self.value(tilt), self.ratio(tilt)
+
+
+def log_tilted_radius(tilt: Array, directions: int) -> tuple[Array, Array]:
+    """``log h_n(b)`` and ``h_n'(b)/h_n(b)`` for b = `tilt` >= 0 of shape (K,), by quadrature.
+
+    ``h = (D(b) + D(-b))/(2 D(0))``, ``D(b) = int q^n e^(-q^2/2 + b q) dq``, in ``q = q_0 e^v``.
+    """
+    power = directions + 1.0
+    scale = np.sqrt(power)
+    b = np.concatenate([[0.0], tilt, -tilt])
+    root = np.sqrt(b**2 + 4 * power)
+    mode = np.where(b < 0, 2 * power / (root - b), 0.5 * (b + root))
+
+    def exponent(v: Array) -> Array:
+        excess = np.expm1(v)
+        return power * (v - excess - 0.5 * excess**2) + scale * b[:, None] * excess
+
+    logs, radius = _about_mode(
+        exponent, np.log(mode / scale), 1 / np.sqrt(mode**2 + power), lambda v: scale * np.exp(v)
+    )
+    above, below = (logs[1:] - logs[0]).reshape(2, -1)
+    radius_above, radius_below = radius[1:].reshape(2, -1)
+    share = np.exp(below - above - 2 * scale * tilt)
+    value = scale * tilt + above + np.log1p(share) - np.log(2.0)
+    return value, (radius_above - share * radius_below) / (1 + share)
 
 
 def _spline(knots: Array, values: Array) -> Callable[[Array], Array]:

@@ -140,13 +140,10 @@ def _referred(exponent: Array, reference: Array, base: float, temperature: float
     return Kernel(np.exp(exponent - shift) - np.exp(-shift), shift, reference, base)
 
 
-def mean_log_average(
-    anchor: Weights, negative: Weights, kernel: Kernel
-) -> tuple[Array, Array, Array]:
-    """``sum_i p_i log sum_j K_ij q_j`` and two derivatives, one value per row of weights."""
-    rows = negative.density.shape[0]
-    stacked = np.concatenate([negative.density, negative.first, negative.second])
-    product = stacked @ kernel.matrix.T
+def mean_log_average(law: Weights, kernel: Kernel) -> tuple[Array, Array, Array]:
+    """``sum_i p_i log sum_j K_ij p_j`` and two derivatives, one value per row of weights."""
+    rows = law.density.shape[0]
+    product = np.concatenate([law.density, law.first, law.second]) @ kernel.matrix.T
     sums, first, second = product[:rows], product[rows : 2 * rows], product[2 * rows :]
     if kernel.shift == 0:
         total, logs = 1 + sums, np.log1p(sums)
@@ -158,24 +155,15 @@ def mean_log_average(
         )
     logs += kernel.reference
     first, second = first / total, second / total
-    p, p1, p2 = anchor.density, anchor.first, anchor.second
-    value = np.einsum("ij,ij->i", p, logs) + kernel.base
-    slope = np.einsum("ij,ij->i", p1, logs) + np.einsum("ij,ij->i", p, first)
-    curvature = np.einsum("ij,ij->i", p2, logs) + np.einsum("ij,ij->i", p, second - first**2)
-    curvature += 2 * np.einsum("ij,ij->i", p1, first)
+    value = _dot(law.density, logs) + kernel.base
+    slope = _dot(law.first, logs) + _dot(law.density, first)
+    curvature = _dot(law.second, logs) + 2 * _dot(law.first, first)
+    curvature += _dot(law.density, second - first**2)
     return value, slope, curvature
 
 
-@dataclass(frozen=True)
-class Pairing:
-    """Which views are anchors and which negatives: the shares of views 1 and 2 in each."""
-
-    anchors: tuple[float, float]
-    negatives: tuple[float, float]
-
-
-SYMMETRISED = Pairing((0.5, 0.5), (0.5, 0.5))
-ONE_WAY = Pairing((1.0, 0.0), (0.0, 1.0))
+def _dot(weights: Array, values: Array) -> Array:
+    return np.einsum("ij,ij->i", weights, values)
 
 
 def uniformity(
@@ -185,7 +173,6 @@ def uniformity(
     dimension: Array,
     *,
     resolution: float = 1.0,
-    pairing: Pairing = SYMMETRISED,
 ) -> tuple[Array, Array, Array]:
     """U and its two derivatives in ``log a^2``; finite 1-D arrays of one length.
 
@@ -210,12 +197,12 @@ def uniformity(
         for block, nodes in _blocks(chosen, position, tilt, temperature, int(d) - 1, resolution):
             keys = np.concatenate([position[:, block], tilt[:, block]])
             rows, inverse = np.unique(keys, axis=1, return_inverse=True)
-            anchors, negatives = _mixed_laws(rows, nodes, radial, pairing)
+            law = _pooled_law(rows, nodes, radial)
             for tau in np.unique(temperature[block]):
                 here = temperature[block] == tau
                 row, back = np.unique(inverse[here], return_inverse=True)
                 at_tau = form(nodes.values(), float(tau), average)
-                values = mean_log_average(_take(anchors, row), _take(negatives, row), at_tau)
+                values = mean_log_average(_take(law, row), at_tau)
                 out[:, block[here]] = np.stack(values)[:, back]
     return out[0], out[1], out[2]
 
@@ -251,23 +238,16 @@ def _nodes(position: Array, tilt: Array, temperature: Array, n: int, resolution:
     return Nodes(scale, step, int(np.ceil(span / step)))
 
 
-def _mixed_laws(
-    rows: Array, nodes: Nodes, radial: RadialTilt, pairing: Pairing
-) -> tuple[Weights, Weights]:
+def _pooled_law(rows: Array, nodes: Nodes, radial: RadialTilt) -> Weights:
+    """The law of a view drawn from either half of the pool, times the weights of the nodes."""
     log_nodes, steps = np.log(nodes.values()), nodes.steps_in_log()
     position, tilt = rows[:2, :, None], rows[2:, :, None]
     first = tangent_law(log_nodes - position[0], tilt[0], radial)
     if np.array_equal(rows[0], rows[1]) and np.array_equal(rows[2], rows[3]):
-        law = Weights(first.density * steps, first.first * steps, first.second * steps)
-        return law, law
+        return Weights(first.density * steps, first.first * steps, first.second * steps)
     second = tangent_law(log_nodes - position[1], tilt[1], radial)
-
-    def mixed(shares: tuple[float, float]) -> Weights:
-        parts = zip(
-            (first.density, first.first, first.second),
-            (second.density, second.first, second.second),
-            strict=True,
-        )
-        return Weights(*((shares[0] * one + shares[1] * two) * steps for one, two in parts))
-
-    return mixed(pairing.anchors), mixed(pairing.negatives)
+    return Weights(
+        (first.density + second.density) * (0.5 * steps),
+        (first.first + second.first) * (0.5 * steps),
+        (first.second + second.second) * (0.5 * steps),
+    )
