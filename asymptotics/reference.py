@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from mpmath import mp
 
@@ -19,7 +20,7 @@ from asymptotics.reference_moments import Number
 from asymptotics.reference_path import follow_ridge, follow_vanishing_ridge
 from asymptotics.reference_thresholds import reference_separability
 
-Real = float | int | str | Number
+Real: TypeAlias = float | int | str | Number
 
 _PENALISED = ("square", "logistic", "hinge", "squared-hinge")
 # Entries without a ridge of their own: (loss, ridge) of their equations, and the penalised loss
@@ -194,19 +195,19 @@ def _require_limit(loss: str, equations: Equations) -> None:
 def _polished(equations: Equations, at: State, digits: int) -> ReferencePoint:
     """Newton at the digits asked for, then one step with more digits and a finer rule."""
     for attempt in range(4):
-        working = digits + 20 * 2**attempt
+        working = digits + 25 * 2**attempt
         with mp.workdps(working):
             found = newton(equations, at, mp.mpf(10) ** (-digits // 2 - 5), attempt, most=30)
         if found is None:
             continue
         at = found
-        with mp.workdps(2 * working):
+        with mp.workdps(working + 15):
             evaluated = equations.newton_step(at, attempt + 1)
             if evaluated is None:
                 continue
             residual, step = evaluated
             size, error = mp.norm(residual, mp.inf), mp.norm(step, mp.inf)
-            at = at.moved(step)
+            at = equations.moved(at, step)
         if error < mp.mpf(10) ** (-digits):
             with mp.workdps(working):
                 return _point(equations, at, digits, size, error, attempt)
@@ -257,9 +258,7 @@ def _bayes(equations: Equations, digits: int) -> ReferencePoint:
         best = max(equations.prior, 1 - equations.prior) if intercept else mp.mpf(1) / 2
         accuracy, test_error = best, 1 - best
     else:
-        accuracy, test_error = _error_rate(
-            signal_square, signal_square, intercept, equations.prior
-        )
+        accuracy, test_error = _error_rate(signal_square, signal_square, intercept, equations.prior)
     return ReferencePoint(
         accuracy=accuracy,
         test_error=test_error,

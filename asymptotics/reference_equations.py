@@ -13,12 +13,13 @@ with margins mean + y b + sqrt(variance) z.  Derivation: docs/theory/probe.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mpmath import mp
 
 from asymptotics.reference_moments import Moments, Number, margin_moments
 
-Atom = tuple[Number, Number, Number]
+Atom: TypeAlias = tuple[Number, Number, Number]
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,6 @@ class State:
     mean: Number
     variance: Number
     intercept: Number
-
-    def moved(self, step: mp.matrix, length: Number = mp.one) -> State:
-        """A step in (log gamma, mean / s, log variance, b / s), s^2 = variance."""
-        s = mp.sqrt(self.variance)
-        return State(
-            gamma=self.gamma * mp.exp(length * step[0]),
-            mean=self.mean + length * step[1] * s,
-            variance=self.variance * mp.exp(length * step[2]),
-            intercept=self.intercept + length * step[3] * s,
-        )
 
 
 @dataclass(frozen=True)
@@ -107,42 +98,68 @@ class Equations:
         scaled = [(s, w, c, 1 / (ridge + vhat * s)) for s, w, c in self.atoms]
         signal = mp.fsum(c * s * t**2 for s, w, c, t in scaled)
         noise = mp.fsum(w * s**2 * t**2 for s, w, c, t in scaled) / delta
-        cubic = mp.fsum(
-            (mhat**2 * c + qhat * w * s / delta) * s**2 * t**3 for s, w, c, t in scaled
-        )
+        cubic = mp.fsum((mhat**2 * c + qhat * w * s / delta) * s**2 * t**3 for s, w, c, t in scaled)
         projected = mp.fsum(c * t for s, w, c, t in scaled)
         return mp.matrix(
             [[-noise, 0, 0], [-mhat * signal, projected, 0], [-2 * cubic, 2 * mhat * signal, noise]]
         )
 
+    def alignment(self) -> Number:
+        """1 / nu.S^-1 nu: the least variance of a margin of unit mean (0 without a signal)."""
+        strength = mp.fsum(c / s for s, _, c in self.atoms)
+        return 1 / strength if strength > 0 else mp.zero
+
     def newton_step(self, at: State, refinement: int) -> tuple[mp.matrix, mp.matrix] | None:
-        """Scale-free residual, and the Newton step in (log gamma, mean / s, log variance, b / s)
-        with s the standard deviation of the margin; ``None`` where either is undefined."""
+        """Scale-free residual and Newton step; ``None`` where either is undefined.
+
+        The unknowns are (log gamma, log mean, log excess, b / t): excess is the part of the
+        variance that the mean does not force, variance - mean^2 / nu.S^-1 nu, and t^2 is one
+        plus the variance.  Without a signal the second unknown is mean / sqrt(variance).
+        """
         moments = self.class_moments(at, refinement)
-        hats = self.channel(moments)
-        if not all(mp.isfinite(hat) for hat in hats) or hats[0] < 0 or hats[2] <= 0:
+        hats, kappa, s = self.channel(moments), self.alignment(), mp.sqrt(at.variance)
+        if not all(mp.isfinite(hat) for hat in hats) or hats[0] < 0 or min(hats[1:]) <= 0:
             return None
         gamma, mean, variance = self.geometry(*hats)
-        s = mp.sqrt(at.variance)
+        excess = variance - kappa * mean**2
         inner = self.channel_jacobian(at, moments)
         outer = self.geometry_jacobian(*hats) * inner[:3, :]
-        unknown_unit, equation_unit = (at.gamma, s, at.variance, s), (gamma, s, variance)
-        jacobian, residual = mp.eye(4), mp.zeros(4, 1)
+        t = mp.sqrt(1 + at.variance)
+        unit = (mean, at.mean) if kappa > 0 else (s, s)
+        outer[2, :] -= 2 * kappa * mean * outer[1, :]
+        old_excess = at.variance - kappa * at.mean**2
+        scale = mp.eye(4)  # d(gamma, mean, variance, b) / d(unknowns)
+        scale[0, 0], scale[1, 1], scale[2, 2], scale[3, 3] = at.gamma, unit[1], old_excess, t
+        scale[2, 1] = 2 * kappa * at.mean * unit[1]
+        moved, jacobian, residual = outer * scale, mp.eye(4), mp.zeros(4, 1)
+        for row, size in enumerate((gamma, unit[0], excess)):
+            jacobian[row, :] -= moved[row, :] / size
         residual[0] = mp.log(at.gamma / gamma)
-        residual[1] = (at.mean - mean) / s
-        residual[2] = mp.log(at.variance / variance)
-        for column, unit in enumerate(unknown_unit):
-            for row in range(3):
-                jacobian[row, column] -= outer[row, column] * unit / equation_unit[row]
-            if self.fits_intercept:
-                jacobian[3, column] = inner[3, column] * unit / hats[1]
+        residual[1] = mp.log(at.mean / mean) if kappa > 0 else (at.mean - mean) / s
+        residual[2] = mp.log(old_excess / excess)
         if self.fits_intercept:
             signed = [prior * sign for prior, sign in self.classes()]
             residual[3] = mp.fdot(signed, [law["M1"] for law in moments]) / hats[1]
+            jacobian[3, :] = inner[3, :] * scale / hats[1]
         try:
             return residual, mp.lu_solve(jacobian, -residual)
         except ZeroDivisionError:  # mpmath's name for a singular matrix
             return None
+
+    def moved(self, at: State, step: mp.matrix, length: Number = mp.one) -> State:
+        """The state after a step in the unknowns of :meth:`newton_step`."""
+        kappa = self.alignment()
+        excess = (at.variance - kappa * at.mean**2) * mp.exp(length * step[2])
+        if kappa > 0:
+            mean = at.mean * mp.exp(length * step[1])
+        else:
+            mean = at.mean + length * step[1] * mp.sqrt(at.variance)
+        return State(
+            gamma=at.gamma * mp.exp(length * step[0]),
+            mean=mean,
+            variance=excess + kappa * mean**2,
+            intercept=at.intercept + length * step[3] * mp.sqrt(1 + at.variance),
+        )
 
 
 def newton(
@@ -156,10 +173,10 @@ def newton(
         residual, step = evaluated
         size = mp.norm(step, mp.inf)
         if size < tolerance:
-            return at.moved(step)
+            return equations.moved(at, step)
         length = min(mp.one, 2 / size)
         while True:
-            trial = at.moved(step, length)
+            trial = equations.moved(at, step, length)
             evaluated = equations.newton_step(trial, refinement)
             if evaluated and mp.norm(evaluated[0]) < (1 - length / 10) * mp.norm(residual):
                 break

@@ -17,15 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
+from typing import TypeAlias
 
 from mpmath import mp
+from mpmath import mpf as Number
 from mpmath.calculus.quadrature import GaussLegendre
 
 MOMENT_NAMES = ("M1", "M11", "M2", "M12", "M112", "M2z", "M2zz", "M12z")
 
-Number = mp.mpf
-Moments = dict[str, Number]
-AffinePiece = tuple[Number, Number, Number, Number]
+Moments: TypeAlias = dict[str, Number]
+AffinePiece: TypeAlias = tuple[Number, Number, Number, Number]
 
 
 def _square(gamma: Number) -> list[AffinePiece]:
@@ -105,13 +107,11 @@ def _incomplete_gaussian(low: Number, high: Number) -> tuple[Number, Number, Num
     return mass, density_low - density_high, edge_low - edge_high + mass
 
 
-def _logistic_moments(
-    gamma: Number, mean: Number, deviation: Number, refinement: int
-) -> Moments:
+def _logistic_moments(gamma: Number, mean: Number, deviation: Number, refinement: int) -> Moments:
     total = [mp.zero] * len(MOMENT_NAMES)
     rule = _legendre_rule(_degree_for(mp.dps) + refinement, mp.prec)
     edges = _logistic_edges(gamma, mean, deviation)
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         half, centre = (high - low) / 2, (high + low) / 2
         for node, weight in rule:
             u = centre + half * node
@@ -156,8 +156,9 @@ def _logistic_edges(gamma: Number, mean: Number, deviation: Number) -> list[Numb
     edges = [logistic_prox(mean + deviation * z_low, gamma)]
     while edges[-1] < end:
         u = edges[-1]
-        step = min(max(mp.mpf(1.5), abs(u) / 2), deviation / _margin_slope(u, gamma))
-        step = min(step, deviation / _margin_slope(u + step, gamma))
+        step = max(mp.mpf(1.5), abs(u) / 2)
+        while step * max(_margin_slope(u, gamma), _margin_slope(u + step, gamma)) > deviation:
+            step /= 2
         edges.append(u + step)
     return edges
 

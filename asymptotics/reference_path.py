@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mpmath import mp
 from dataclasses import replace
+
+from mpmath import mp
 
 from asymptotics.errors import NotConverged
 from asymptotics.reference_equations import Equations, State, newton
@@ -30,7 +31,19 @@ def _balanced(equations: Equations, at: State) -> State:
         signed = [prior * sign for prior, sign in equations.classes()]
         return mp.fdot(signed, [law["M1"] for law in moments])
 
-    return replace(at, intercept=increasing_root(imbalance))
+    return replace(at, intercept=increasing_root(imbalance, _TOLERANCE))
+
+
+def _first(equations: Equations) -> State | None:
+    """Newton from the averaging classifier, else from the solution for the squared hinge."""
+    averaging = _averaging_state(equations)
+    found = newton(equations, _balanced(equations, averaging), _TOLERANCE, 0, most=40)
+    if found is None and equations.fits_intercept:
+        smooth = replace(equations, loss="squared-hinge")
+        near = newton(smooth, _balanced(smooth, averaging), _TOLERANCE, 0, most=40)
+        if near is not None:
+            found = newton(equations, _balanced(equations, near), _TOLERANCE, 0, most=40)
+    return found
 
 
 def _averaging_ridge(equations: Equations) -> Number:
@@ -41,12 +54,12 @@ def _averaging_ridge(equations: Equations) -> Number:
 
 
 def follow_ridge(target: Equations) -> State:
-    """Solve the target along decreasing ridges from the averaging classifier.
+    """Solve the target along ridges from near the averaging classifier.
 
     Raises ``NotConverged`` when steps in log ridge have become useless.
     """
     path = _Path(target, max(target.ridge, _averaging_ridge(target)))
-    while path.ridge > target.ridge:
+    while path.ridge != target.ridge:
         path.advance(target.ridge)
     return path.state
 
@@ -70,16 +83,20 @@ def follow_vanishing_ridge(penalised: Equations, target: Equations) -> State:
 
 
 class _Path:
-    """Solved states at decreasing ridges; the next start is a secant in log ridge."""
+    """Solved states at a sequence of ridges; the next start is a secant in log ridge."""
 
     def __init__(self, equations: Equations, ridge: Number) -> None:
         self._equations = equations
-        at = replace(equations, ridge=ridge)
-        found = newton(at, _balanced(at, _averaging_state(at)), _TOLERANCE, 0, most=200)
-        if found is None:
-            raise NotConverged(f"mpmath start failed for {equations.loss}; pass start=")
-        self._known: list[tuple[Number, State]] = [(ridge, found)]
         self._ratio = mp.mpf(10)
+        # With unequal priors and an intercept a loss need not be near linear at a large ridge:
+        # smaller ridges are tried until Newton starts.
+        for power in range(9):
+            at = replace(equations, ridge=ridge / mp.mpf(10) ** power)
+            found = _first(at)
+            if found is not None:
+                self._known: list[tuple[Number, State]] = [(at.ridge, found)]
+                return
+        raise NotConverged(f"mpmath start failed for {equations.loss}; pass start=")
 
     @property
     def ridge(self) -> Number:
@@ -89,13 +106,18 @@ class _Path:
     def state(self) -> State:
         return self._known[-1][1]
 
-    def advance(self, floor: Number) -> None:
-        """Solve at a smaller ridge, no smaller than ``floor``; halve the log step on failure."""
+    def advance(self, target: Number) -> None:
+        """Solve at a ridge nearer to ``target``; halve the step in log ridge on failure."""
         while self._ratio > 1 + mp.mpf(10) ** -6:
-            ridge = max(self.ridge / self._ratio, floor)
-            guess = _secant(self._known, ridge) if len(self._known) > 1 else self.state
+            if target < self.ridge:
+                ridge = max(self.ridge / self._ratio, target)
+            else:
+                ridge = min(self.ridge * self._ratio, target)
+            guess = self.state
+            if len(self._known) > 1:
+                guess = _secant(self._equations, self._known, ridge)
             found = newton(replace(self._equations, ridge=ridge), guess, _TOLERANCE, 0, most=_STEPS)
-            if found is not None and ridge < self.ridge:
+            if found is not None:
                 self._known = [*self._known[-1:], (ridge, found)]
                 self._ratio = min(self._ratio * 4, mp.mpf(100))
                 return
@@ -105,16 +127,19 @@ class _Path:
         )
 
 
-def _secant(known: list[tuple[Number, State]], ridge: Number) -> State:
-    """Linear extrapolation in log ridge of (log gamma, mean / s, log variance, b / s)."""
+def _secant(equations: Equations, known: list[tuple[Number, State]], ridge: Number) -> State:
+    """Linear extrapolation in log ridge of the unknowns of ``newton_step``."""
     (first, before), (second, at) = known
     length = mp.log(ridge / second) / mp.log(second / first)
-    s, s_before = mp.sqrt(at.variance), mp.sqrt(before.variance)
-    spread = mp.sqrt(at.variance) * (s / s_before) ** length
-    return State(
-        gamma=at.gamma * (at.gamma / before.gamma) ** length,
-        mean=spread * (at.mean / s + length * (at.mean / s - before.mean / s_before)),
-        variance=spread**2,
-        intercept=spread
-        * (at.intercept / s + length * (at.intercept / s - before.intercept / s_before)),
+    kappa = equations.alignment()
+    excess, excess_before = (x.variance - kappa * x.mean**2 for x in (at, before))
+    t, t_before = mp.sqrt(1 + at.variance), mp.sqrt(1 + before.variance)
+    change = mp.matrix(
+        [
+            mp.log(at.gamma / before.gamma),
+            mp.log(at.mean / before.mean) if kappa > 0 else 0,
+            mp.log(excess / excess_before),
+            at.intercept / t - before.intercept / t_before,
+        ]
     )
+    return equations.moved(at, change, length)

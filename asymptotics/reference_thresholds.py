@@ -12,10 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mpmath import mp
+from mpmath import mpf as Number
 
 from asymptotics.errors import InvalidInput
-
-Number = mp.mpf
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,13 @@ def reference_separability(
             second = mp.fsum(w * _tail_square(r * rho + y * b) for w, y in classes)
             return rho * second / first - r * (1 - rho) * (1 + rho)
 
-        rho = _bisected_secant(slope, mp.zero, mp.one) if r > 0 else mp.zero
+        rho = _bracketed_root(slope, mp.zero, mp.one) if r > 0 else mp.zero
         b = best_intercept(rho)
         with mp.extradps(15):
-            value = (1 - rho) * (1 + rho) / mp.fsum(
-                w * _tail_square(r * rho + y * b) for w, y in classes
+            value = (
+                (1 - rho)
+                * (1 + rho)
+                / mp.fsum(w * _tail_square(r * rho + y * b) for w, y in classes)
             )
             residual = abs(slope(rho))
         return ReferenceThreshold(value, rho, b, residual)
@@ -81,28 +82,42 @@ def _tail_square(x: Number) -> Number:
         return (1 + x * x) * mp.ncdf(-x) - x * mp.npdf(x)
 
 
-def increasing_root(function: Callable[[Number], Number]) -> Number:
+def increasing_root(
+    function: Callable[[Number], Number], tolerance: Number | None = None
+) -> Number:
     """Root of an increasing function on the line, its bracket widened by doubling."""
     width = mp.one
     while function(-width) > 0 or function(width) < 0:
         width *= 2
-    return _bisected_secant(function, -width, width)
+    return _bracketed_root(function, -width, width, tolerance)
 
 
-def _bisected_secant(function: Callable[[Number], Number], low: Number, high: Number) -> Number:
-    """Root of an increasing function in [low, high]: bisection, then secant steps inside it."""
-    low, high = mp.mpf(low), mp.mpf(high)
+def _bracketed_root(
+    function: Callable[[Number], Number],
+    low: Number,
+    high: Number,
+    tolerance: Number | None = None,
+) -> Number:
+    """Root of an increasing function in [low, high]: secant steps kept inside a bisection.
+
+    The bracket must halve every third step.  ``tolerance`` is relative to the root, by default
+    the working precision.
+    """
+    close = mp.eps if tolerance is None else tolerance
     previous, value = low, function(low)
-    root = (low + high) / 2
-    for _ in range(8 * mp.prec):
+    root, width = (low + high) / 2, high - low
+    for count in range(8 * mp.prec):
         new = function(root)
-        if new == 0 or high - low <= mp.eps * (abs(low) + abs(high)):
-            return root
         low, high = (low, root) if new > 0 else (root, high)
-        secant = root - new * (root - previous) / (new - value) if new != value else low
-        previous, value = root, new
-        step = secant if low < secant < high else (low + high) / 2
-        if abs(step - root) <= mp.eps * abs(step):
-            return step
+        if new == 0 or high - low <= close * (abs(low) + abs(high)):
+            break
+        step = root - new * (root - previous) / (new - value) if new != value else low
+        if count % 3 == 2:
+            step, width = (step, high - low) if high - low < width / 2 else (low, high - low)
+        if not low < step < high:
+            step = (low + high) / 2
+        previous, value, moved = root, new, abs(step - root)
         root = step
+        if moved <= close * abs(root):
+            break
     return root
