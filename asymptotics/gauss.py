@@ -108,36 +108,27 @@ def _linear(
     first_z = at_mean * z1 + rise * z2
     means = np.stack([mass, z1, z2, m1, m11, first_z])
     # the closed form cancels on a narrow interval: integrate there, exactly to rounding
-    narrow = (end - start < 0.5 * deviation) | (quadrature & (end > start))
-    if np.any(narrow):
-        means[:, narrow] = _by_quadrature(
-            *(x[narrow] for x in (anchor, first, slope, start, end, mean, deviation))
-        )
+    narrow = end - start < 0.5 * deviation
+    chosen = np.flatnonzero(narrow | (quadrature & (end > start)))
+    if chosen.size:
+        cut_low, cut_high = np.clip(low, -_REACH, _REACH), np.clip(high, -_REACH, _REACH)
+        width = np.where(narrow, (end - start) / deviation, cut_high - cut_low)
+        at_low = np.where(narrow, first + slope * start, at_mean + rise * cut_low)
+        climb = np.where(narrow, slope * (end - start), rise * width)
+        left = np.where(narrow, low, cut_low)
+        means[:, chosen] = _by_quadrature(*(x[chosen] for x in (left, width, at_low, climb)))
     mass, z1, z2, m1, m11, first_z = means
     return np.stack(
         [m1, slope * mass, m11, slope * m1, slope * m11, slope * z1, slope * z2, slope * first_z]
     )
 
 
-def _by_quadrature(
-    anchor: Array,
-    first: Array,
-    slope: Array,
-    start: Array,
-    end: Array,
-    mean: Array,
-    deviation: Array,
-) -> Array:
-    """E[1, Z, Z^2, M', M'^2, M' Z] over the interval of `_linear` by Gauss-Legendre in t."""
-    offset = mean - anchor
-    start = np.clip(start, offset - _REACH * deviation, offset + _REACH * deviation)
-    end = np.clip(end, offset - _REACH * deviation, offset + _REACH * deviation)
-    x, weight = np.polynomial.legendre.leggauss(80)
-    half = 0.5 * (end - start)[:, None]
-    t = start[:, None] + half * (1 + x)
-    z = (t - offset[:, None]) / deviation[:, None]
-    density = half / deviation[:, None] * weight * _density(z)
-    derivative = first[:, None] + slope[:, None] * t
+def _by_quadrature(low: Array, width: Array, first: Array, climb: Array) -> Array:
+    """E[1, Z, Z^2, M', M'^2, M' Z] over low < Z < low + width where M' climbs from `first`."""
+    fraction, weight = _unit_rule(80, finite=True)
+    z = low[:, None] + width[:, None] * fraction
+    density = width[:, None] * weight * _density(z)
+    derivative = first[:, None] + climb[:, None] * fraction
     powers = (1, z, z**2, derivative, derivative**2, derivative * z)
     return np.stack([np.sum(density * f, axis=1) for f in powers])
 
@@ -166,9 +157,11 @@ def _smooth(piece: Smooth, gamma: Array, mean: Array, deviation: Array, nodes: i
     width = 1.0 + 0.5 * reach
     v_low, v_high = np.arcsinh((lower - centre) / width), np.arcsinh((upper - centre) / width)
     v = v_low[:, None] + (v_high - v_low)[:, None] * v_unit
-    growth = np.exp(v)
-    u = centre[:, None] + width[:, None] * 0.5 * (growth - 1 / growth)
-    step = ((v_high - v_low) * width / deviation)[:, None] * (0.5 * (growth + 1 / growth))
+    # sinh and cosh from one expm1, exact for windows far narrower than the width
+    growth = np.expm1(v)
+    shrink = growth / (1 + growth)
+    u = centre[:, None] + width[:, None] * 0.5 * (growth + shrink)
+    step = ((v_high - v_low) * width / deviation)[:, None] * (1 + 0.5 * (growth - shrink))
     first, curvature = piece.derivative(u), piece.second(u)
     z = (u + gamma[:, None] * first - mean[:, None]) / deviation[:, None]
     weight = np.exp(-0.5 * z * z) * step * (v_weight / sqrt(2 * pi))
@@ -207,6 +200,7 @@ def _window(piece: Smooth, gamma: Array, mean: Array, deviation: Array) -> tuple
     most to z = -3 s, and no further than to w = 0, left of which M' is of order one.
     """
     tilt = np.minimum(3 * deviation, np.maximum(mean / deviation, 0.0))
-    lower, _ = prox_bracket(piece, mean - (_REACH + tilt) * deviation, gamma, iterations=8)
-    _, upper = prox_bracket(piece, mean + _REACH * deviation, gamma, iterations=8)
+    slack = 0.3 * deviation
+    lower, _ = prox_bracket(piece, mean - (_REACH + tilt) * deviation, gamma, slack)
+    _, upper = prox_bracket(piece, mean + _REACH * deviation, gamma, slack)
     return lower, upper

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from asymptotics.errors import InvalidInput
 
 Array = NDArray[np.float64]
+Points = NDArray[np.intp]
 
 
 class Geometry(Protocol):
@@ -32,7 +33,7 @@ class Geometry(Protocol):
         """Shape of the batch of geometries, broadcast against the problem's other parameters."""
         ...
 
-    def take(self, points: Array) -> Geometry:
+    def take(self, points: Points) -> Geometry:
         """The geometries of the given flat indices, a one-dimensional batch."""
         ...
 
@@ -104,7 +105,7 @@ class Spectrum:
         """Shape of the batch."""
         return self.eigenvalues.shape[:-1]
 
-    def take(self, points: Array) -> Spectrum:
+    def take(self, points: Points) -> Spectrum:
         """The spectra of flat indices `points`."""
         return self._map(lambda x: x.reshape(-1, x.shape[-1])[points])
 

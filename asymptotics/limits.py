@@ -59,7 +59,7 @@ class Limit:
         return np.asarray(self.status == CONVERGED)
 
     def raise_on_failure(self) -> Limit:
-        """Self if every point converged; else NoLimit or NotConverged for the first that did not."""
+        """Self if every point converged; else NoLimit or NotConverged for the first other."""
         failed = np.flatnonzero(np.ravel(self.status) != CONVERGED)
         if failed.size:
             first = failed[0]

@@ -1,7 +1,7 @@
 """Convex losses of the margin, each a row of smooth pieces; their prox and Moreau envelope.
 
     M_gamma(w) = min_u loss(u) + (u - w)^2 / (2 gamma),     prox_gamma(w) its minimiser,
-    M'_gamma(w) = (w - prox) / gamma = loss'(prox)                                (probe.md, channel)
+    M'_gamma(w) = (w - prox) / gamma = loss'(prox)          (probe.md, channel)
 
 A loss is a tuple of adjacent pieces. Where two pieces meet with different slopes the loss has a
 kink and the prox rests there while w crosses an interval; outside the outermost pieces the loss
@@ -120,41 +120,45 @@ def prox(loss: Loss, margin: ArrayLike, gamma: ArrayLike) -> Array:
     w, step = np.broadcast_arrays(np.asarray(margin, float), np.asarray(gamma, float))
     if not np.all(step > 0):
         raise InvalidInput(f"gamma must be positive, got {float(np.min(step))}")
-    u = np.clip(w, loss.pieces[0].lower, loss.pieces[-1].upper)
+    u = np.array(np.clip(w, loss.pieces[0].lower, loss.pieces[-1].upper))
     for piece in loss.pieces:
         start, end = corner_ends(piece, step)
         inside = (start < w) & (w < end)
         if isinstance(piece, Quadratic):
             u[inside] = ((w - step * piece.slope) / (1 + step * piece.curvature))[inside]
         elif np.any(inside):
-            lower, upper = prox_bracket(piece, w[inside], step[inside], iterations=200)
+            lower, upper = prox_bracket(piece, w[inside], step[inside])
             u[inside] = 0.5 * (lower + upper)
         # past the right end of this piece and short of the next one: the prox rests at the kink
         u[w >= end] = piece.upper
     return u
 
 
-def prox_bracket(piece: Piece, margin: Array, gamma: Array, iterations: int) -> tuple[Array, Array]:
+def prox_bracket(
+    piece: Piece, margin: Array, gamma: Array, slack: Array | float = 0.0
+) -> tuple[Array, Array]:
     """Lower and upper bounds of the root u of u + gamma loss'(u) = w inside one smooth piece.
 
     The root lies between w and w - gamma loss'(w) since loss' increases. Newton, with a bisection
     of arcsinh(u) wherever Newton leaves the bracket or fails to halve it; stops when every bracket
-    is at rounding. Any number of `iterations` gives valid bounds.
+    spans less than `slack` in w, or is at rounding.
     """
     edge = np.clip(margin, piece.lower, piece.upper)
     other = np.clip(margin - gamma * piece.derivative(edge), piece.lower, piece.upper)
     lower, upper = np.minimum(edge, other), np.maximum(edge, other)
     u = _middle(lower, upper)
-    for _ in range(iterations):
+    for _ in range(200):
+        growth = 1 + gamma * piece.second(u)
         excess = u + gamma * piece.derivative(u) - margin
-        newton = u - excess / (1 + gamma * piece.second(u))
+        newton = u - excess / growth
         width = upper - lower
         upper, lower = np.where(excess >= 0, u, upper), np.where(excess <= 0, u, lower)
         rounding = 4 * np.finfo(float).eps * (np.abs(u) + np.abs(newton))
-        if np.all(upper - lower <= rounding):
+        if np.all(upper - lower <= np.maximum(rounding, slack / growth)):
             break
         # step just past the root so that the far side of the bracket closes as well
-        newton = newton + np.sign(newton - u) * np.maximum(rounding / 4, 1e-3 * np.abs(newton - u))
+        past = np.maximum(np.maximum(rounding, 0.25 * slack / growth), 1e-3 * np.abs(newton - u))
+        newton = newton + np.sign(newton - u) * past
         shrunk = upper - lower < 0.5 * width
         safe = (lower < newton) & (newton < upper) & (shrunk | (np.abs(newton - u) < 0.25 * width))
         u = np.where(safe, newton, _middle(lower, upper))

@@ -17,6 +17,7 @@ Points = NDArray[np.intp]
 
 # unknowns are logarithms or of order one: no step is longer than a factor of 20
 _LONGEST_STEP = 3.0
+_MOST_STEPS = 200
 
 
 class System(Protocol):
@@ -34,7 +35,8 @@ class System(Protocol):
 def newton_step(residual: Array, jacobian: Array) -> Array:
     """-J^{-1} r per point; zero where either is not finite or J is singular."""
     matrix, right = np.moveaxis(jacobian, -1, 0), residual.T[..., None]
-    usable = np.isfinite(matrix).all((1, 2)) & np.isfinite(right).all((1, 2))
+    finite = np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(right).all(axis=(1, 2))
+    usable = np.asarray(finite)
     matrix = np.where(usable[:, None, None], matrix, np.eye(len(residual)))
     sign, _ = np.linalg.slogdet(matrix)
     usable &= sign != 0
@@ -96,13 +98,15 @@ def continuation(
     """Follow a solution `x` at parameter `start` down to `end`, point by point adaptive.
 
     `at(points, parameter)` is the system of those points at those parameter values. Predicts
-    along the secant, corrects by Newton, lengthens the step (first `stride`) after a success and cuts it after a
-    failure. Returns (x, largest residual), infinite where the path was lost.
+    along the secant, corrects by Newton, lengthens the step (first `stride`) after a success and
+    cuts it after a failure. Returns (x, largest residual), infinite where the path was lost.
     """
     x, size = x.copy(), np.full(start.size, np.inf)
     here, slope, stride_of = start.copy(), np.zeros_like(x), np.full(start.size, stride)
     active = np.flatnonzero(here > end)
-    while active.size:
+    for _ in range(_MOST_STEPS):
+        if not active.size:
+            break
         there = np.maximum(here[active] - stride_of[active], end[active])
         guess = x[:, active] + slope[:, active] * (there - here[active])
         found, left = newton(at(active, there), guess, nodes, tolerance, iterations=8)

@@ -49,7 +49,7 @@ _SHORT = {
     "num_samples": "n",
 }
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -80,7 +80,7 @@ def plot_curve(table: Table, axis: str, lines: list[str], quantity: str = "accur
         _style_axis(axes, table, axis)
         axes.set_ylabel(LABELS.get(quantity, quantity.replace("_", " ")))
         _mark_missing(axes, table, axis)
-        if lines or axes.get_legend_handles_labels()[1] != [""]:
+        if axes.get_legend_handles_labels()[1]:
             axes.legend(loc="best")
     return figure
 

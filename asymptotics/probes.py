@@ -1,6 +1,6 @@
 """The probes: linear classifiers fitted to the features, each a loss, a ridge and a condition.
 
-    theta = argmin (1/n) sum_i loss(y_i z_i.theta) + (ridge/2) |theta|^2             (probe.md, probe)
+    theta = argmin (1/n) sum_i loss(y_i z_i.theta) + (ridge/2) |theta|^2        (probe.md, probe)
 
 The limits ridge -> 0 and ridge -> infinity are probes of their own: a constraint at ridge 1, a
 loss at ridge 0, or the linear loss at ridge 1. A new probe is one entry of ``PROBES``.

@@ -1,4 +1,4 @@
-"""A problem: a mixture, a projector and a probe at a sampling ratio. What theory and simulation share."""
+"""A problem: mixture, projector, probe, sampling ratio. What theory and simulation share."""
 
 from __future__ import annotations
 

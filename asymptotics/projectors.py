@@ -45,7 +45,14 @@ class Gain:
 
     def matrix(self, mean: Array) -> Array:
         """I + (a - 1) muhat muhat^T; the first direction stands for muhat where mu = 0."""
-        a = np.asarray(self.gain, dtype=float)[..., None, None]
+        a = np.asarray(self.gain, dtype=float)
+        try:
+            np.broadcast_shapes(a.shape, mean.shape[:-1])
+        except ValueError:
+            raise InvalidInput(
+                f"the shapes of gain {a.shape} and signal {mean.shape[:-1]} do not broadcast"
+            ) from None
+        a = a[..., None, None]
         size = np.linalg.norm(mean, axis=-1, keepdims=True)
         first = np.eye(mean.shape[-1])[0]
         direction = np.where(size > 0, mean / np.where(size > 0, size, 1.0), first)

@@ -3,18 +3,19 @@
 Unknowns per point: log gamma, log(m/|nu|^2), log q with q = s^2, and with an intercept b. With
 the margin of class y distributed as m + y b + s Z and, from the loss (channel),
 
-    Vhat = E M'',   mhat = -E M',   qhat = E M'^2                                   (probe.md, channel)
+    Vhat = E M'',   mhat = -E M',   qhat = E M'^2         (probe.md, channel)
 
 the residual is, from the geometry's traces T_j and overlaps B_j at (ridge, Vhat),
 
     r1 = log[T_1 / (delta gamma)]
     r2 = log[mhat B_1 / m]
-    r3 = log[(mhat^2 B_2 + qhat T_2 / delta) / q]                                  (probe.md, geometry)
-    r4 = E[y M'] / sqrt(qhat)                                                      (probe.md, intercept)
+    r3 = log[(mhat^2 B_2 + qhat T_2 / delta) / q]         (probe.md, geometry)
+    r4 = E[y M'] / sqrt(qhat)         (probe.md, intercept)
 
 Logarithms, since a loss with an exponential tail makes the plain equations exponentially stiff.
-Without signal m is 0 and r2 reads B_1/|nu|^2 as 1. The Jacobian is exact, from d_gamma M' = -M' M'', Gaussian integration by parts in the mean and
-variance, and d T_j / d Vhat = -j T_{j+1}.
+Without signal m is 0 and r2 reads B_1/|nu|^2 as 1. The Jacobian is exact, from
+d_gamma M' = -M' M'', Gaussian integration by parts in the mean and the variance, and
+d T_j / d Vhat = -j T_{j+1}.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from asymptotics.geometry import Geometry
 from asymptotics.losses import Loss
 
 Array = NDArray[np.float64]
+Points = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class SaddlePoint:
         """3, or 4 with an intercept."""
         return 3 if self.prior is None else 4
 
-    def take(self, points: Array) -> SaddlePoint:
+    def take(self, points: Points) -> SaddlePoint:
         """The equations of the given points."""
         return replace(
             self,

@@ -74,7 +74,7 @@ def _solve_row(equations: SaddlePoint) -> Solution:
 
 
 def _follow_prior(equations: SaddlePoint) -> tuple[Array, Array]:
-    """(unknowns, residual) by continuation in the log-odds of the classes, from balance, where b = 0."""
+    """(unknowns, residual) by continuation in the log-odds of the classes, from 0."""
     assert equations.prior is not None
     odds = np.log(equations.prior) - np.log1p(-equations.prior)
 
@@ -216,7 +216,7 @@ def _polish(equations: SaddlePoint, x: Array) -> Solution:
     """
     x = x.copy()
     size, error = np.full(x.shape[1], np.inf), np.full(x.shape[1], np.inf)
-    left, nodes, previous = np.arange(x.shape[1]), _FINE_NODES, np.inf
+    left, nodes, previous = np.arange(x.shape[1]), _FINE_NODES, np.full(x.shape[1], np.inf)
     closed = equations.loss.closed_form
     for _ in range(_ROUNDS):
         part = equations.take(left)

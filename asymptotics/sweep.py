@@ -66,11 +66,10 @@ def _mixture(
     if signal is not None:
         return isotropic_mixture(signal, prior), None
     if spectrum is not None:
-        names = ("eigenvalues", "weights", "squared_means")
-        _check_names("spectrum", spectrum, required=names, optional=())
-        return spectral_mixture(*(spectrum[name] for name in names), prior=prior), None
+        _check_names("spectrum", spectrum, ("eigenvalues", "weights", "squared_means"), ())
+        return spectral_mixture(**spectrum, prior=prior), None
     assert arrays is not None
-    _check_names("arrays", arrays, required=("mean",), optional=("covariance", "projector"))
+    _check_names("arrays", arrays, ("mean",), ("covariance", "projector"))
     mixture = explicit_mixture(arrays["mean"], arrays.get("covariance"), prior)
     if "projector" not in arrays:
         return mixture, None
@@ -106,8 +105,8 @@ SWEPT = ("signal", "sampling_ratio", "ridge", "gain", "prior", "num_samples")
 def curve(*, progress: Progress | None = None, **parameters: Any) -> Table:
     """The limiting accuracy on the product of every grid among the parameters.
 
-    A number of `make_problem` given as a list or array is a grid; rows run over the product, the last
-    of `SWEPT` fastest. Points without a limit are rows with nan numbers (None in ``rows()``), a
+    A number of `make_problem` given as a list or array is a grid; rows run over the product, the
+    last of `SWEPT` fastest. Points without a limit are rows of nan (None in ``rows()``), a
     `status` and the `threshold` that was crossed; nothing is filled in. `progress(k)` is called
     as k more points are done.
     """
@@ -121,7 +120,9 @@ def curve(*, progress: Progress | None = None, **parameters: Any) -> Table:
     size = next(iter(points.values())).size
     parts = []
     for first in range(0, size, _CHUNK):
-        part = {name: values[first : first + _CHUNK] for name, values in points.items()}
+        part: dict[str, Any] = {
+            name: values[first : first + _CHUNK] for name, values in points.items()
+        }
         parts.append(limit_columns(limit(make_problem(**fixed, **part))))
         if progress is not None:
             progress(parts[-1]["accuracy"].size)

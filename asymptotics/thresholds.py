@@ -1,6 +1,6 @@
 """Where the limits exist: linear separability and interpolation.
 
-    delta* = max_{rho, b} (1 - rho^2) / E_y E[(Z - R rho - y b)_+^2]            (probe.md, separability)
+    delta* = max_{rho, b} (1 - rho^2) / E_y E[(Z - R rho - y b)_+^2]     (probe.md, separability)
 
 with b = 0 unless an intercept is fitted. R is the invariant signal sqrt(nu^T S^+ nu), so delta*
 does not depend on an invertible projector; a rank deficient one scales it by rank/p. Squares

@@ -20,7 +20,6 @@ from asymptotics.errors import AsymptoticsError
 COMMANDS = {
     "accuracy": "limiting accuracy of one probe",
     "curve": "limiting accuracy along a grid, a line per value of another",
-    "features": "a file of real features: predicted against measured accuracy",
     "thresholds": "separability and interpolation thresholds",
 }
 

@@ -21,7 +21,7 @@ _LARGEST_GRID = 10_000_000
 
 
 def parse_grid(text: str, name: str) -> NDArray[np.float64]:
-    """The numbers of ``a:b:count``, ``a:b:count:log``, ``x,y,z`` or ``x``; InvalidInput otherwise."""
+    """The numbers of ``a:b:count``, ``a:b:count:log``, ``x,y,z`` or ``x``; else InvalidInput."""
     parts = text.split(":")
     try:
         if len(parts) == 1:
@@ -30,6 +30,8 @@ def parse_grid(text: str, name: str) -> NDArray[np.float64]:
             return _range(float(parts[0]), float(parts[1]), int(parts[2]), bool(parts[3:]), name)
         else:
             raise ValueError
+    except InvalidInput:
+        raise
     except ValueError:
         raise InvalidInput(
             f"{name}: expected a number, a list x,y,z or a grid start:stop:count[:log], "
@@ -123,7 +125,7 @@ def probe_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 default="mean",
                 show_default=True,
                 help="mean: (1/n) sum loss + ridge/2 |theta|^2; scaled-sum: sum loss + ridge/2 "
-                "|theta|^2 on features over sqrt(p); sum: the same on raw features; C: scikit-learn.",
+                "|theta|^2 on features over sqrt(p); sum: the same on raw ones; C: scikit-learn.",
             ),
             grid_option("--num-samples", "n, for the ridge conventions sum and C."),
             grid_option(
@@ -204,9 +206,12 @@ def read_spectrum(path: Path) -> dict[str, NDArray[np.float64]]:
 def read_npz(path: Path) -> dict[str, NDArray[np.float64]]:
     """The numeric arrays of a .npz; InvalidInput if it is anything else."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InvalidInput(f"{path}: a single array; a .npz archive is needed")
             return {name: np.asarray(archive[name], dtype=float) for name in archive.files}
+    except InvalidInput:
+        raise
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         raise InvalidInput(f"{path}: not a readable .npz of numbers ({error})") from None

@@ -99,15 +99,16 @@ def configuration(command: str, parameters: Mapping[str, Any]) -> dict[str, Any]
 def write(
     path: Path, table: Table, config: Mapping[str, Any], draw: Callable[[], Figure] | None = None
 ) -> None:
-    """Write the table or the figure, by the ending of `path`, with `config` inside.
+    """Write the table or the figure, by the ending of `path`, with its configuration.
 
-    csv: a first line ``# {json}``; json: ``{"config", "rows"}``; npz: the array ``config`` holds the
-    JSON text; figures: their metadata.
+    csv: beside it, in NAME.csv.config.json; json: ``{"config", "rows"}``; npz: the array ``config``
+    holds the JSON text; figures: their metadata.
     """
     text = json.dumps(plain(config), allow_nan=False)
     buffer = io.BytesIO()
     if path.suffix == ".csv":
-        buffer.write(f"# {text}\n".encode())
+        # beside the file, since a comment line breaks some readers of csv
+        write_whole(path.with_name(path.name + ".config.json"), text.encode())
         wrapper = io.TextIOWrapper(buffer, encoding="utf-8", newline="", write_through=True)
         rows = table.rows()
         writer = csv.DictWriter(wrapper, list(table.columns), lineterminator="\n")

@@ -1,0 +1,5 @@
+"""`python -m cli` is `asymptotics`."""
+
+from cli.main import main
+
+main()
