@@ -61,6 +61,17 @@ def test_an_exact_tangency_is_reported_as_unresolved():
     assert found.unresolved.tolist() == [True]
 
 
+def test_a_flat_function_is_unresolved_and_costs_no_search():
+    calls = []
+
+    def slope(x):
+        calls.append(x.size)
+        return 1e-16 * np.cos(1e9 * x)
+
+    assert local_minima(slope, grid(1)).unresolved.tolist() == [True]
+    assert sum(calls) < 2000
+
+
 def test_ends_of_the_range_are_reported():
     sign = np.array([1.0, -1.0, 1.0])
     offset = np.array([100.0, 100.0, 0.0])

@@ -11,7 +11,8 @@ leave room for a change of sign that its end values do not show:
 a margin for what is not quadratic). What this assumes is that the
 scan sees the slope's shape: a dip narrower than one interval of the first grid can be missed,
 a wider one is followed down to ``4**-levels`` of an interval. Where that is still not enough
-to tell (a tangency to rounding), the function is reported as unresolved, not as having one minimum.
+to tell (a tangency to rounding, a flat function), the function is reported as unresolved, not as
+having one minimum.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from scipy.optimize import elementwise
 
 Array = NDArray[np.float64]
 Elementwise = Callable[..., Array]
+MOST_DOUBTFUL = 100  # suspicious intervals of one function; more mean a flat or noisy slope
 
 
 @dataclass(frozen=True)
@@ -129,13 +131,16 @@ def _brackets(
     """Intervals that hold exactly one rising zero each, and the rows where that stays open."""
     pieces = _cut(np.arange(grid.shape[0]), grid, slopes)
     found = []
+    unresolved = np.zeros(grid.shape[0], dtype=bool)
     for _ in range(levels):
         doubtful = _suspicious(pieces)
         found.append(pieces[~doubtful & (pieces.slope_left < 0) & (pieces.slope_right >= 0)])
-        pieces = _divide(slope, pieces[doubtful], parameters)
+        pieces = pieces[doubtful]
+        crowd = np.bincount(pieces.point, minlength=grid.shape[0])
+        unresolved |= crowd > MOST_DOUBTFUL
+        pieces = _divide(slope, pieces[~unresolved[pieces.point]], parameters)
     doubtful = _suspicious(pieces)
     found.append(pieces[(pieces.slope_left < 0) & (pieces.slope_right >= 0)])
-    unresolved = np.zeros(grid.shape[0], dtype=bool)
     unresolved[pieces.point[doubtful]] = True
     names = _Intervals.__dataclass_fields__
     joined = (np.concatenate([getattr(part, name) for part in found]) for name in names)

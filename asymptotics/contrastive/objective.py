@@ -66,12 +66,16 @@ class Landscape:
     def newton_step(self, slope: Elementwise, log_gain: Array, point: NDArray[np.intp]) -> Array:
         """``slope / (d slope / d log_gain)``: how far from a zero of ``slope`` log_gain is.
 
-        The derivative is a central difference with step 1e-5, enough for a measure of error.
+        The derivative is a central difference with step 1e-5, enough for a measure of error;
+        inf where the slope does not change at all.
         """
         chosen = tuple(parameter[point] for parameter in self.parameters)
         step = 1e-5
         ahead, behind = slope(log_gain + step, *chosen), slope(log_gain - step, *chosen)
-        return np.asarray(slope(log_gain, *chosen) * 2 * step / (ahead - behind))
+        change = ahead - behind
+        flat = change == 0
+        newton = slope(log_gain, *chosen) * 2 * step / np.where(flat, 1.0, change)
+        return np.where(flat, np.inf, newton)
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ def gram_matrix(second_moment: Array, cross_moment: Array, outputs: int | None =
     """W^T W of the spectral loss for any second moments, with at most `outputs` rows of W.
 
     ``Sigma^{1/2} W^T W Sigma^{1/2}`` = the top-k positive part of ``Sigma^{-1/2} C Sigma^{-1/2}``,
-    Sigma = `second_moment` (p, p) of the pool of views, positive definite, C = `cross_moment` (p, p),
-    symmetrised. K classes, layers of features and any noise covariance are cases of it.
+    Sigma = `second_moment` (p, p) of the pool of views, positive definite, C = `cross_moment`
+    (p, p), symmetrised. K classes, layers of features and any noise covariance are cases of it.
     """
     values, vectors = np.linalg.eigh(np.asarray(second_moment, dtype=float))
     if values[0] <= 0:

@@ -26,7 +26,8 @@ ACCEPTED_ERROR = 1e-6  # in log gain; above it a point is reported as inaccurate
 class Wells:
     """Answers for P points; every array has shape (P,) but those of ``minima`` (flat lists).
 
-    ``log_gain``        of the lowest minimum, inf at collapse, nan where there is none
+    ``log_gain``        of the lowest minimum, inf at collapse, nan where the scan found none or could
+                        not tell
     ``from_identity``   log gain that gradient flow from W = I reaches
     ``loss``            at ``log_gain``
     ``residual``        Newton step |slope/slope'| at the returned log gain (0 at collapse)
@@ -72,12 +73,13 @@ def wells(landscape: Landscape) -> Wells:
     minima = landscape.minima()
     point, log_gain, depth = _all_wells(landscape, minima)
     lowest, loss = _deepest(landscape.grid.shape[0], point, log_gain, depth)
+    lowest[minima.unresolved], loss[minima.unresolved] = np.nan, np.nan
     reached = _downhill_from_identity(landscape, minima)
     residual, error = _evidence(landscape, lowest)
     status = np.zeros(lowest.size, dtype=np.intp)
     status[~(error <= ACCEPTED_ERROR)] = STATUSES.index("inaccurate")
-    status[minima.unresolved] = STATUSES.index("unresolved minima")
     status[np.isnan(lowest)] = STATUSES.index("no minimum")
+    status[minima.unresolved] = STATUSES.index("unresolved minima")
     return Wells(lowest, reached, loss, residual, error, status, point, log_gain, depth)
 
 
