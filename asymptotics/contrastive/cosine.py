@@ -1,13 +1,12 @@
-"""InfoNCE with cosine similarity (SimCLR's NT-Xent), exact at finite dimension, infinitely many negatives.
+"""InfoNCE with cosine similarity (SimCLR's NT-Xent), exact at finite dimension.
 
-For z = W_a h, with A and U of :mod:`alignment` and
-:mod:`uniformity`,
+For z = W_a h and infinitely many negatives, with A of ``alignment`` and U of ``uniformity``,
 
     L(a) = -A(a)/tau + U(a),    A = E cos(z_1, z_2),    U = E log E' exp(cos(z, z')/tau).
 
 If the views have two laws, each is the anchor half of the time and the negatives are half and half
 (all views of a batch are a pool, as in NT-Xent). The loss depends on a alone and has limits at both
-ends: a = 0, where the signal is lost, and a = infinity, collapse onto the signal. docs/theory/cosine.md.
+ends: a = 0, where the signal is lost, and a = infinity, collapse. docs/theory/cosine.md.
 """
 
 from __future__ import annotations
@@ -135,9 +134,7 @@ class CosineLandscape(Landscape):
         order = np.lexsort((position, point))
         unresolved = found.unresolved.copy()
         unresolved[again] |= slow.unresolved
-        return replace(
-            found, point=point[order], position=position[order], unresolved=unresolved
-        )
+        return replace(found, point=point[order], position=position[order], unresolved=unresolved)
 
     def newton_step(self, slope: Elementwise, log_gain: Array, point: NDArray[np.intp]) -> Array:
         """``(dL/d log a)/(d^2 L/d(log a)^2)`` by the rule of `slope`, with the exact curvature."""

@@ -9,7 +9,7 @@ With omega the cosine of the angle between two independent directions,
 Both are integrals of a log-concave weight on the whole line (omega = tanh v, q = exp v), for which
 the trapezoidal rule about the mode converges geometrically at every n and argument; they never
 leave the logarithm. Splines of degree 7 through such values replace the integrals where millions
-are needed. docs/theory/cosine.md, equations (6) and (9).
+are needed. docs/theory/cosine.md, equations (3), (6) and (9).
 """
 
 from __future__ import annotations
@@ -128,9 +128,9 @@ class RadialTilt:
 
     @classmethod
     def up_to(cls, largest: float, directions: int) -> RadialTilt:
-        """The knots are graded: the zeros of h_n lie on the imaginary axis, the first at pi/(2 q_0).
+        """The knots are graded: the zeros of h_n are imaginary, the first about s = pi/(2 q_0).
 
-        With q_0 = sqrt(n + 1) and ``b(x) = s sinh(x)``, s = pi/(2 q_0), up to b = 1, then uniform.
+        With q_0 = sqrt(n + 1), ``b(x) = s sinh(x)`` up to b = 1, uniform beyond.
         """
         scale = 0.5 * np.pi / np.sqrt(directions + 1.0)
         bend = np.arcsinh(1 / scale)

@@ -7,7 +7,7 @@ through the cosine ``x = z/sqrt(1 + z^2)`` with the signal axis, and for n = d -
 
 In ``Y = log z`` the gain only moves the law, ``Y = log(|s|/r) + (log a^2)/2``: the nodes and K
 are shared by all gains and views, and derivatives in log a^2 are derivatives of a density.
-docs/theory/cosine.md, equations (4)-(8).
+docs/theory/cosine.md, equations (2)-(8).
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Nodes:
 
 
 def tangent_law(log_tangent: Array, tilt: Array, radial: RadialTilt) -> Weights:
-    """The density of ``y = log(|s| sqrt(v)/(r sqrt(V)))`` and its derivatives in ``log a^2 = -2 y``.
+    """The density of ``y = log(|s| sqrt(N)/(r sqrt(V)))``, and its derivatives in log a^2 = -2 y.
 
-    ``p(y) = 2/B(1/2, n/2) e^y (1 + e^(2y))^(-(n+1)/2) h_n(b) e^(-rho^2/2)``,  ``b = rho x``, with rho
-    = R/sqrt(V) the `tilt` and x = (1 + e^(-2y))^(-1/2); the isotropic law where R = 0.
+    ``p(y) = 2/B(1/2, n/2) e^y (1 + e^(2y))^(-(n+1)/2) h_n(b) e^(-rho^2/2)``, ``b = rho x``, with
+    rho = R/sqrt(V) the `tilt` and x = (1 + e^(-2y))^(-1/2); the isotropic law where R = 0.
     """
     n = radial.directions
     along, across = expit(2 * log_tangent), expit(-2 * log_tangent)
