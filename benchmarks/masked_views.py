@@ -55,7 +55,8 @@ def cosine_gain(
     def head(h: Array, log_gain: float) -> Array:
         along = h.sum(axis=1, keepdims=True) / dimension
         z = h + np.expm1(log_gain) * along
-        return np.asarray(z / np.linalg.norm(z, axis=1, keepdims=True))
+        norm = np.linalg.norm(z, axis=1, keepdims=True)
+        return np.asarray(z / np.where(norm > 0, norm, 1.0))  # all masked: cosine 0 with all
 
     def loss(log_gain: float) -> float:
         one, two, rest = (head(h, log_gain) for h in (first, second, other))

@@ -115,3 +115,18 @@ def test_k_classes_follow_the_eigenvalues_of_the_between_class_covariance():
 def test_a_singular_second_moment_is_refused():
     with pytest.raises(InvalidInput, match="positive definite"):
         gram_matrix(np.diag([1.0, 0.0]), np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: masking(1.0, 1.0, 5), r"masked=1 must be in \[0, 1\)"),
+        (lambda: masking(1.0, 0.5, 1), "dimension=1 must be"),
+        (lambda: class_redraw(1.0, 1.5), r"redrawn=1.5 must be in \[0, 1\]"),
+        (lambda: anisotropic_noise(1.0, -1.0, 0.0), "along=-1 must be"),
+        (lambda: anisotropic_noise(1.0, 1.0, 0.0, views=0), "views=0 must be 1 or 2"),
+    ],
+)
+def test_impossible_augmentations_are_refused_in_one_line(make, text):
+    with pytest.raises(InvalidInput, match=text):
+        make()

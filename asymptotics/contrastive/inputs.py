@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from asymptotics.contrastive.domain import at_least
 from asymptotics.contrastive.objective import Objective, Setting
 from asymptotics.contrastive.objectives import OBJECTIVES
 from asymptotics.contrastive.views import ViewPair, gaussian_noise
@@ -20,20 +21,6 @@ def find_objective(name: str) -> Objective:
     return OBJECTIVES[name]
 
 
-def at_least(name: str, value: ArrayLike, bound: float, *, strict: bool = False) -> Array:
-    """`value` as a float array, every element finite and >= `bound` (> if `strict`)."""
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise InvalidInput(f"{name}={value!r} is not a number or an array of numbers") from None
-    good = np.isfinite(array) & ((array > bound) if strict else (array >= bound))
-    if not np.all(good):
-        worst = array[~good].ravel()[0]
-        sign = ">" if strict else ">="
-        raise InvalidInput(f"{name}={worst:g} must be a finite number {sign} {bound:g}")
-    return array
-
-
 def read_pair(
     signal: ArrayLike | None, augmentation: ArrayLike | None, views: int, pair: ViewPair | None
 ) -> ViewPair:
@@ -42,14 +29,10 @@ def read_pair(
         if signal is not None or augmentation is not None:
             raise InvalidInput("pair already holds signal and augmentation; give one or the other")
         return check_pair(pair)
-    if views not in (1, 2):
-        raise InvalidInput(f"views={views!r} must be 1 or 2")
     if signal is None or augmentation is None:
         missing = "signal" if signal is None else "augmentation"
         raise InvalidInput(f"{missing} is required (a number or an array >= 0)")
-    return gaussian_noise(
-        at_least("signal", signal, 0.0), at_least("augmentation", augmentation, 0.0), views
-    )
+    return gaussian_noise(at_least("signal", signal, 0.0), augmentation, views)
 
 
 def check_pair(pair: ViewPair) -> ViewPair:

@@ -26,10 +26,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 
+from asymptotics.contrastive.domain import at_least, share
 from asymptotics.contrastive.half_line import half_line_nodes, normal_density
-from asymptotics.contrastive.inputs import at_least
 from asymptotics.contrastive.minima import Elementwise
-from asymptotics.errors import InvalidInput
 
 Array = NDArray[np.float64]
 STEP = 0.2
@@ -53,12 +52,10 @@ def masked_inner_product(signal: ArrayLike, masked: ArrayLike) -> MaskedGain:
 
     `signal` R >= 0 and `masked` q in [0, 1) broadcast. Raises ``InvalidInput``.
     """
-    radius, share = np.broadcast_arrays(
-        at_least("signal", signal, 0.0), at_least("masked", masked, 0.0)
+    radius, q_share = np.broadcast_arrays(
+        at_least("signal", signal, 0.0), share("masked", masked, below_one=True)
     )
-    if np.any(share >= 1):
-        raise InvalidInput(f"masked={np.max(share):g} must be in [0, 1)")
-    r, q = radius.ravel(), share.ravel()
+    r, q = radius.ravel(), q_share.ravel()
     noise = _root(_noise_equation, (1 - q) / 2, np.full_like(q, 2.0), (q,))
     moments = _moments(noise, q)
     lowest = -noise * (1 - 1e-6)  # a = 0.001

@@ -82,9 +82,14 @@ def few_negatives(
     share = np.exp(log_moment[at] - log_count[at])
     loss_shift[at] = -(share - np.exp(-log_count[at])) / 2
     shift[at] = share * _steepness(half, x) / (2 * _curvature(full, x))
-    columns = (found.log_gain, shift, loss_shift, log_moment)
     valid = log_moment <= log_count + np.log(LARGEST_SHARE)
-    return FewNegatives(*(column.reshape(shape) for column in columns), valid.reshape(shape))
+    return FewNegatives(
+        log_gain=found.log_gain.reshape(shape),
+        log_gain_shift=shift.reshape(shape),
+        loss_shift=loss_shift.reshape(shape),
+        log_moment=log_moment.reshape(shape),
+        valid=np.asarray(valid).reshape(shape),
+    )
 
 
 def _steepness(landscape: Landscape, log_gain: Array) -> Array:

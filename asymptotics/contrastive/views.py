@@ -17,6 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from asymptotics.contrastive.domain import at_least, share
+from asymptotics.errors import InvalidInput
+
 Array = NDArray[np.float64]
 
 
@@ -57,7 +60,13 @@ def gaussian_noise(signal: ArrayLike, augmentation: ArrayLike, views: int = 2) -
 
     ``views=2``: both variances are ``1 + sigma^2``; ``views=1``: ``(1, 1 + sigma^2)``.
     """
-    return anisotropic_noise(signal, augmentation, augmentation, views)
+    strength = at_least("augmentation", augmentation, 0.0)
+    return anisotropic_noise(signal, strength, strength, views)
+
+
+def _count(views: int) -> None:
+    if views not in (1, 2):
+        raise InvalidInput(f"views={views!r} must be 1 or 2")
 
 
 def anisotropic_noise(
@@ -67,8 +76,9 @@ def anisotropic_noise(
 
     Variances ``1 + along^2`` and ``1 + across^2``, covariances 1; ``views=1`` leaves view 1 clean.
     """
-    noisy_signal = 1.0 + np.square(np.asarray(along, dtype=float))
-    noisy_noise = 1.0 + np.square(np.asarray(across, dtype=float))
+    _count(views)
+    noisy_signal = 1.0 + np.square(at_least("along", along, 0.0))
+    noisy_noise = 1.0 + np.square(at_least("across", across, 0.0))
     clean_signal = noisy_signal if views == 2 else np.ones_like(noisy_signal)
     clean_noise = noisy_noise if views == 2 else np.ones_like(noisy_noise)
     return ViewPair(signal, (clean_signal, noisy_signal), 1.0, (clean_noise, noisy_noise), 1.0)
@@ -80,7 +90,7 @@ def class_redraw(signal: ArrayLike, redrawn: ArrayLike) -> ViewPair:
     ``g_2 = sqrt(1-r) g_1 + sqrt(r) g_new``: variances 1, covariances ``sqrt(1 - r)``. At r = 1 the
     views share nothing but the class, and every objective keeps nothing but the signal.
     """
-    kept = np.sqrt(1.0 - np.asarray(redrawn, dtype=float))
+    kept = np.sqrt(1.0 - share("redrawn", redrawn))
     return ViewPair(signal, (1.0, 1.0), kept, (1.0, 1.0), kept)
 
 
@@ -95,8 +105,9 @@ def masking(signal: ArrayLike, masked: ArrayLike, dimension: ArrayLike, views: i
 
     Both views are divided by k, or the one masked: no objective's gain depends on a view's scale.
     """
-    mean_square = np.square(np.asarray(signal, dtype=float)) / np.asarray(dimension, dtype=float)
-    kept = 1.0 - np.asarray(masked, dtype=float)
+    _count(views)
+    mean_square = np.square(at_least("signal", signal, 0.0)) / at_least("dimension", dimension, 2.0)
+    kept = 1.0 - share("masked", masked, below_one=True)
     noisy = (1.0 + (1.0 - kept) * mean_square) / kept
     clean = noisy if views == 2 else np.ones_like(noisy)
     return ViewPair(signal, (clean, noisy), 1.0, (clean, noisy), 1.0)

@@ -26,8 +26,8 @@ ACCEPTED_ERROR = 1e-6  # in log gain; above it a point is reported as inaccurate
 class Wells:
     """Answers for P points; every array has shape (P,) but those of ``minima`` (flat lists).
 
-    ``log_gain``        of the lowest minimum, inf at collapse, nan where the scan found none or could
-                        not tell
+    ``log_gain``        of the lowest minimum, inf at collapse, nan where there is none or the
+                        scan could not tell
     ``from_identity``   log gain that gradient flow from W = I reaches
     ``loss``            at ``log_gain``
     ``residual``        Newton step |slope/slope'| at the returned log gain (0 at collapse)
