@@ -74,6 +74,21 @@ class EstimatedGeometry:
             np.broadcast_to(self.mean_noise, shape),
         )
 
+    def in_natural_units(self) -> tuple[EstimatedGeometry, Array]:
+        """(the geometry of the features over u, 1/u^2) with u^2 = 2 tr[Shat]/M, per data set.
+
+        A probe's accuracy is unchanged when its ridge is divided by u^2 as well, and the moments
+        at ridge = Vhat = 1, from which the solver takes its scales, are then within reach:
+        tr[Shat^+]/M >= M/tr[Shat] = 2.
+        """
+        factor = 0.5 * self.degrees_of_freedom / np.sum(self.eigenvalues, axis=-1)
+        scaled = replace(
+            self,
+            eigenvalues=self.eigenvalues * factor[..., None],
+            squared_means=self.squared_means * factor[..., None],
+        )
+        return scaled, factor
+
     def resolvent_moments(
         self, ridge: Array, curvature: Array, terms: int = 3
     ) -> tuple[Array, Array]:
@@ -150,10 +165,13 @@ class EstimatedGeometry:
         """w >= Vhat with w (1 - tr[w Shat Ghat]/M) = Vhat; nan beyond reach.
 
         The left side is increasing and concave in w, so Newton's method from w = Vhat, where it
-        is too small, rises to the root without a safeguard.
+        is too small, rises to the root without a safeguard. Its supremum is infinite for
+        rank < M, and ridge tr[Shat^+]/M for rank = M.
         """
-        m, rank = self.degrees_of_freedom, self._rank()
-        weight = np.array(np.broadcast_to(curvature, np.broadcast_shapes(ridge.shape, m.shape)))
+        m, rank, s = self.degrees_of_freedom, self._rank(), self.eigenvalues
+        inverse_trace = np.sum(1 / np.where(s > 0, s, np.inf), axis=-1)
+        reach = np.where(rank < m, np.inf, ridge * inverse_trace / m)
+        weight = np.where(curvature < reach, curvature, np.nan)
         with np.errstate(all="ignore"):
             for _ in range(200):
                 left = ridge[..., None] * self._sample_resolvent(ridge, weight)

@@ -8,92 +8,20 @@ caveats: docs/theory/features.md.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from asymptotics.errors import InvalidInput
 from validation.estimated_geometry import EstimatedGeometry, estimate_geometry
+from validation.feature_file import LabelledFeatures
 from validation.prediction import PREDICTED, predict
 from validation.probes import NotSeparable, Separable, fit_probe
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class LabelledFeatures:
-    """Features (n x p, finite, none constant) with labels +-1.
-
-    classes: what -1 and +1 stood for in the input. num_constant: columns dropped because they
-    never vary: no probe can use them.
-    """
-
-    features: Array = field(repr=False)
-    labels: Array = field(repr=False)
-    classes: tuple[object, object]
-    num_constant: int
-
-    @classmethod
-    def of(
-        cls, features: ArrayLike, labels: ArrayLike, projector: ArrayLike | None = None
-    ) -> LabelledFeatures:
-        """Validate arrays: `features` n x q, two-valued `labels`, `projector` p x q or None.
-
-        The projector is applied first, z = W h. The smaller label becomes -1. Raises InvalidInput.
-        """
-        z = _finite_matrix("features", features)
-        values = np.asarray(labels)
-        if values.shape != z.shape[:1]:
-            raise InvalidInput(
-                f"labels must be one per row of features, got shapes {values.shape} and {z.shape}"
-            )
-        if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
-            raise InvalidInput("labels must be finite, got nan or infinity")
-        classes = np.unique(values)
-        if classes.size != 2:
-            raise InvalidInput(f"labels must take two values, got {classes.size}: {classes[:5]}")
-        if projector is not None:
-            head = _finite_matrix("projector", projector)
-            if head.shape[1] != z.shape[1]:
-                raise InvalidInput(
-                    f"projector must have one column per feature, got {head.shape[1]} and "
-                    f"{z.shape[1]}"
-                )
-            z = z @ head.T
-        varies = np.ptp(z, axis=0) > 0
-        if not np.any(varies):
-            raise InvalidInput("features must vary: every column is constant")
-        signs = np.where(values == classes[1], 1.0, -1.0)
-        pair = (classes[0].item(), classes[1].item())
-        return cls(z[:, varies], signs, pair, int(np.sum(~varies)))
-
-
-def load_features(path: str) -> LabelledFeatures:
-    """Read `features`, `labels` and optionally `projector` from an .npz file (see `of`)."""
-    try:
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InvalidInput(f"{path} holds one bare array: write an .npz with names")
-            arrays = {
-                name: archive[name]
-                for name in ("features", "labels", "projector")
-                if name in archive.files
-            }
-            held = ", ".join(archive.files) or "nothing"
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"{path} is not a readable .npz file: {error}") from None
-    for name in ("features", "labels"):
-        if name not in arrays:
-            raise InvalidInput(f"{path} has no array {name}; it holds {held}")
-    return LabelledFeatures.of(**arrays)
 
 
 @dataclass(frozen=True)
@@ -334,18 +262,6 @@ def _sizes(requested: Sequence[int] | None, training: int) -> NDArray[np.intp]:
             f"{sizes[0]} to {sizes[-1]}"
         )
     return sizes.astype(np.intp)
-
-
-def _finite_matrix(name: str, value: ArrayLike) -> Array:
-    raw = np.asarray(value)
-    if raw.dtype.kind not in "biuf":
-        raise InvalidInput(f"{name} must be real numbers, got the type {raw.dtype}")
-    if raw.ndim != 2 or raw.size == 0:
-        raise InvalidInput(f"{name} must be a non-empty matrix, got the shape {raw.shape}")
-    array = raw.astype(float)
-    if not np.all(np.isfinite(array)):
-        raise InvalidInput(f"{name} must be finite, got nan or infinity")
-    return array
 
 
 def _plain(value: object) -> object:

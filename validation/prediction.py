@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
+from asymptotics.errors import InvalidInput
 from asymptotics.limits import separability_of
 from asymptotics.mixture import isotropic_mixture
 from asymptotics.probes import Existence
@@ -75,12 +76,15 @@ def predict(
     the probe's objective; `prior` = P(y = 1) matters with an intercept only. Sampling ratios
     above M/p are out of reach of an estimate with M <= p degrees of freedom.
     """
+    if ridge is not None and not (0 < ridge < np.inf):
+        raise InvalidInput(f"ridge must be finite and > 0, got {ridge}")
+    geometry, factor = geometry.in_natural_units()
     # of the mixture only the prior is read: the geometry stands in for the rest
     problem = Problem(
         isotropic_mixture(0.0, prior=prior),
         loss=loss,
         sampling_ratio=sampling_ratio,
-        ridge=ridge,
+        ridge=None if ridge is None else ridge * factor,
         intercept=intercept,
     )
     equations, shape = problem.equations(geometry)
