@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from asymptotics.contrastive import exponents
 from asymptotics.contrastive.inputs import find_objective, read_pair, read_setting
 from asymptotics.contrastive.negatives import few_negatives
+from asymptotics.contrastive.projector import projector
 from asymptotics.contrastive.views import gaussian_noise
 
 POINT = {"signal": 1.0, "augmentation": 0.8, "dimension": 6}
@@ -37,7 +38,7 @@ def test_loss_shift_is_what_simulation_finds():
     expected = float(theory.loss_shift) * (1 - 1 / groups)
     error = difference.std() / np.sqrt(count)
     assert error < 0.03 * abs(expected)
-    # anchors are averaged in the exponent: the correction is understated, by a few per cent here
+    # anchors are averaged in the exponent, which understates the correction a little
     assert difference.mean() == pytest.approx(expected, rel=0.1)
     assert abs(difference.mean()) > abs(expected) - 3 * error
 
@@ -84,3 +85,17 @@ def test_a_gaussian_exponent_needs_its_variance():
     noise = exponents.inner_product_fixed_norm(views, tau, d, x)
     # d = 101 directions, each of variance y^2 N_1 N_2 = (1/2)^2 2^2
     assert noise[0] == pytest.approx(101.0)
+
+
+def test_the_branch_below_the_critical_temperature_is_out_of_reach_of_any_batch():
+    found = projector(
+        "cosine-scaled",
+        signal=2.0,
+        augmentation=1.0,
+        temperature=np.array([0.5, 20.0]) / 1000,
+        dimension=1000,
+        negatives=1e9,
+    )
+    assert found.regime.tolist() == ["collapse", "expansion"]
+    assert found.enough_negatives.tolist() == [False, True]
+    assert found.required_log_negatives[0] > 100

@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.contrastive import exponents
 from asymptotics.contrastive.cosine_scaled_two_laws import uniformity
 from asymptotics.contrastive.log_cosh import mean_h_tanh, mean_log_cosh
 from asymptotics.contrastive.minima import scan_grid
@@ -149,4 +150,5 @@ OBJECTIVE = Objective(
     needs=frozenset({"temperature", "dimension"}),
     landscape=landscape,
     summary="InfoNCE, cosine similarity, d -> infinity at fixed t = d tau",
+    log_negatives=exponents.cosine_scaled,
 )

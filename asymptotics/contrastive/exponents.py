@@ -78,5 +78,14 @@ def cosine(views: ViewPair, temperature: Array, dimension: Array, log_gain: Arra
     return np.asarray(_excess(sphere, noise) + _excess(log_cosh, class_part))
 
 
+def cosine_scaled(views: ViewPair, temperature: Array, dimension: Array, log_gain: Array) -> Array:
+    """As `cosine`, with the noise share of a = 1 where the scaled limit reports collapse.
+
+    There the gain is of order sqrt(d), not infinite, and the noise still fills the sphere: for
+    moderate t it takes log N of order ``d/(2 t^2)`` to see that branch.
+    """
+    return cosine(views, temperature, dimension, np.where(np.isposinf(log_gain), 0.0, log_gain))
+
+
 def _excess(log_mean: Callable[[Array], Array], strength: Array) -> Array:
     return np.asarray(log_mean(2 * strength) - 2 * log_mean(strength))

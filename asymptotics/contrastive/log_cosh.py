@@ -53,10 +53,14 @@ def mean_log_cosh(slope: Array, mean: Array, variance: Array, refinement: float 
 
     ``log cosh(x) = |x| - log 2 + log(1 + exp(-2|x|))``, except at small k, where that cancels.
     """
-    whole = _half_line(_log_cosh_of_product, slope, mean, variance, refinement, tilted=False)
-    rest = _half_line(_log1p_tail, slope, mean, variance, refinement)
-    split = slope * _mean_modulus(mean, variance) - np.log(2.0) + rest
-    return np.where(slope * np.sqrt(variance) < TAYLOR_SLOPE, whole, split)
+    out = np.empty_like(slope)
+    small = slope * np.sqrt(variance) < TAYLOR_SLOPE
+    k, m, v = slope[small], mean[small], variance[small]
+    out[small] = _half_line(_log_cosh_of_product, k, m, v, refinement, tilted=False)
+    k, m, v = slope[~small], mean[~small], variance[~small]
+    rest = _half_line(_log1p_tail, k, m, v, refinement)
+    out[~small] = k * _mean_modulus(m, v) - np.log(2.0) + rest
+    return out
 
 
 def _trapezoid_with_poles(scaled: Array, ratio: Array, step: float) -> Array:
@@ -138,7 +142,7 @@ def _half_line(
     root = np.sqrt(behind**2 + reach)
     lower = np.maximum(0.0, peak - WINDOW * np.sqrt(variance))
     upper = np.where(peak < 0, reach / (root - behind), peak + root)
-    fractions, weights = _legendre(round(56 * refinement))
+    fractions, weights = _legendre(round(44 * refinement))
     h = lower + (upper - lower) * fractions[:, None]
     folded = np.exp(-np.square(h - mean) / (2 * variance)) * (1 + np.exp(-2 * mean * h / variance))
     total = np.einsum("j,ji->i", weights, function(h, k) * folded)
