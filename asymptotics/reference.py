@@ -18,7 +18,7 @@ from asymptotics.errors import InvalidInput, NoLimit, NotConverged
 from asymptotics.reference_equations import Atom, Equations, State, newton
 from asymptotics.reference_moments import Number
 from asymptotics.reference_path import follow_ridge, follow_vanishing_ridge
-from asymptotics.reference_thresholds import reference_separability
+from asymptotics.reference_thresholds import reference_collapse, reference_separability
 
 Real: TypeAlias = float | int | str | Number
 
@@ -187,6 +187,15 @@ def _require_limit(loss: str, equations: Equations) -> None:
             raise NoLimit(
                 f"{loss}: n/p over the rank of S is {mp.nstr(per_rank, 8)}, "
                 f"separability threshold {mp.nstr(threshold, 12)}"
+            )
+    if loss == "hinge" and equations.fits_intercept:
+        signal = mp.sqrt(mp.fsum(c / s for s, _, c in equations.atoms))
+        with mp.workdps(30):
+            threshold = reference_collapse(signal, equations.prior, 20)
+        if per_rank >= threshold:
+            raise NoLimit(
+                f"hinge: with unequal priors and an intercept the probe is zero above the collapse "
+                f"threshold {mp.nstr(threshold, 12)}; n/p over the rank is {mp.nstr(per_rank, 8)}"
             )
     if loss == "averaging" and equations.fits_intercept and equations.prior != mp.mpf(1) / 2:
         raise NoLimit("averaging: with unequal priors a linear loss has no finite intercept")

@@ -12,12 +12,13 @@ with margins mean + y b + sqrt(variance) z.  Derivation: docs/theory/probe.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from mpmath import mp
 
-from asymptotics.reference_moments import Moments, Number, margin_moments
+from asymptotics.reference_moments import AFFINE_PIECES, Moments, Number, margin_moments
+from asymptotics.reference_thresholds import increasing_root
 
 Atom: TypeAlias = tuple[Number, Number, Number]
 
@@ -162,10 +163,33 @@ class Equations:
         )
 
 
+def balanced(equations: Equations, at: State) -> State:
+    """The state with the intercept that solves E y M' = 0 at the others' values.
+
+    To working precision where the moments are closed forms: a kinked loss with unequal priors
+    pins b to the scale of the margin's deviation, which may be far below b.  To five digits for
+    the logistic loss, whose moments cost more.
+    """
+    if not equations.fits_intercept or equations.prior == mp.mpf(1) / 2:
+        return at
+
+    def imbalance(b: Number) -> Number:
+        moments = equations.class_moments(replace(at, intercept=b), 0)
+        signed = [prior * sign for prior, sign in equations.classes()]
+        return mp.fdot(signed, [law["M1"] for law in moments])
+
+    tolerance = mp.eps if equations.loss in AFFINE_PIECES else mp.mpf(10) ** -5
+    return replace(at, intercept=increasing_root(imbalance, tolerance))
+
+
 def newton(
     equations: Equations, start: State, tolerance: Number, refinement: int, most: int
 ) -> State | None:
-    """Damped Newton; ``None`` when no step falls below the tolerance in ``most`` steps."""
+    """Damped Newton; ``None`` when no step falls below the tolerance in ``most`` steps.
+
+    For the hinge, whose intercept sits at a kink, every trial is given its own best intercept.
+    """
+    rebalance = equations.loss == "hinge"
     at, evaluated = start, equations.newton_step(start, refinement)
     for _ in range(most):
         if evaluated is None:
@@ -177,6 +201,8 @@ def newton(
         length = min(mp.one, 2 / size)
         while True:
             trial = equations.moved(at, step, length)
+            if rebalance:
+                trial = balanced(equations, trial)
             evaluated = equations.newton_step(trial, refinement)
             if evaluated and mp.norm(evaluated[0]) < (1 - length / 10) * mp.norm(residual):
                 break

@@ -7,9 +7,8 @@ from dataclasses import replace
 from mpmath import mp
 
 from asymptotics.errors import NotConverged
-from asymptotics.reference_equations import Equations, State, newton
+from asymptotics.reference_equations import Equations, State, balanced, newton
 from asymptotics.reference_moments import Number
-from asymptotics.reference_thresholds import increasing_root
 
 _TOLERANCE = mp.mpf(10) ** -5
 _STEPS = 12
@@ -21,28 +20,15 @@ def _averaging_state(equations: Equations) -> State:
     return State(gamma, mean, variance, mp.zero)
 
 
-def _balanced(equations: Equations, at: State) -> State:
-    """The state with the intercept that solves E y M' = 0 at the others' values."""
-    if not equations.fits_intercept or equations.prior == mp.mpf(1) / 2:
-        return at
-
-    def imbalance(b: Number) -> Number:
-        moments = equations.class_moments(replace(at, intercept=b), 0)
-        signed = [prior * sign for prior, sign in equations.classes()]
-        return mp.fdot(signed, [law["M1"] for law in moments])
-
-    return replace(at, intercept=increasing_root(imbalance, _TOLERANCE))
-
-
 def _first(equations: Equations) -> State | None:
     """Newton from the averaging classifier, else from the solution for the squared hinge."""
     averaging = _averaging_state(equations)
-    found = newton(equations, _balanced(equations, averaging), _TOLERANCE, 0, most=40)
+    found = newton(equations, balanced(equations, averaging), _TOLERANCE, 0, most=40)
     if found is None and equations.fits_intercept:
         smooth = replace(equations, loss="squared-hinge")
-        near = newton(smooth, _balanced(smooth, averaging), _TOLERANCE, 0, most=40)
+        near = newton(smooth, balanced(smooth, averaging), _TOLERANCE, 0, most=40)
         if near is not None:
-            found = newton(equations, _balanced(equations, near), _TOLERANCE, 0, most=40)
+            found = newton(equations, balanced(equations, near), _TOLERANCE, 0, most=40)
     return found
 
 

@@ -1,9 +1,10 @@
-r"""Separability threshold to any number of digits (mpmath).
+r"""Separability and collapse thresholds to any number of digits (mpmath).
 
     delta* = max over rho (and b) of (1 - rho^2) / E_y E (z - R rho - y b)_+^2,   z ~ N(0, 1)
 
 The denominator is convex in (rho, b) and the numerator concave, so the ratio has one maximum
-(docs/theory/probe.md).  Stationarity is solved by bracketing: in b inside, in rho outside.
+(docs/theory/probe.md).  Stationarity is solved by bracketing: in b inside, in rho outside.  The
+second threshold is that above which a hinge probe with an intercept and unequal priors is zero.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from mpmath import mp
 from mpmath import mpf as Number
 
 from asymptotics.errors import InvalidInput
+from asymptotics.reference_moments import margin_moments
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,45 @@ def reference_separability(
             )
             residual = abs(slope(rho))
         return ReferenceThreshold(value, rho, b, residual)
+
+
+def reference_collapse(
+    signal: float | int | str | Number,
+    prior: float | int | str | Number,
+    digits: int = 30,
+) -> Number:
+    r"""Sampling ratio above which the hinge probe with an intercept is theta = 0, at any ridge.
+
+    With r = min(pi, 1 - pi) / max(pi, 1 - pi), ``inf`` unless R < phi(z) / (2 r), Phi_N(-z) = r.
+    Else the delta at which the equations, scaled by gamma -> 0 at the majority's kink, close:
+
+        P(-1 < w < 0) = 1 / (delta pi_max)     E min(1, (-w)_+) = r     w = mu + s z
+        s^2 = (2 pi_min R delta)^2 + delta (pi_max E min(1, (-w)_+)^2 + pi_min)
+    """
+    with mp.workdps(digits + 15):
+        r, probability = mp.mpf(signal), mp.mpf(prior)
+        rare = min(probability, 1 - probability)
+        common = 1 - rare
+        quantile = -mp.sqrt(2) * mp.erfinv(2 * rare / common - 1) if rare < common else mp.zero
+        if rare == common or 2 * r * rare >= common * mp.npdf(quantile):
+            return mp.inf
+
+        def scaled(spread: Number) -> tuple[Number, Number]:
+            """(delta, log of s^2 over its right-hand side) at s = spread."""
+
+            def excess(mu: Number) -> Number:
+                return rare + common * margin_moments("hinge", mp.one, 1 + mu, spread**2)["M1"]
+
+            law = margin_moments("hinge", mp.one, 1 + increasing_root(excess), spread**2)
+            delta = 1 / (common * law["M2"])
+            variance = (2 * rare * r * delta) ** 2 + delta * (common * law["M11"] + rare)
+            return delta, mp.log(spread**2 / variance)
+
+        high = mp.one
+        while scaled(mp.exp(high))[1] < 0:
+            high *= 2
+        root = _bracketed_root(lambda x: scaled(mp.exp(x))[1], -mp.mpf(8), high)
+        return scaled(mp.exp(root))[0]
 
 
 def _tail_mean(x: Number) -> Number:

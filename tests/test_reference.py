@@ -18,7 +18,7 @@ from asymptotics.reference import (
     reference_spectrum_accuracy,
 )
 from asymptotics.reference_moments import AFFINE_PIECES, logistic_prox, margin_moments
-from asymptotics.reference_thresholds import reference_separability
+from asymptotics.reference_thresholds import reference_collapse, reference_separability
 
 REFERENCE = Path(__file__).parent / "reference"
 PUBLISHED = json.loads((REFERENCE / "published.json").read_text())
@@ -226,6 +226,25 @@ def test_stored_points_obey_their_own_inequalities(table):
 def test_a_limit_that_does_not_exist_names_its_threshold(loss, ratio):
     with pytest.raises(NoLimit, match=r"threshold (1|3\.7000)"):
         reference_accuracy(loss, signal=1, sampling_ratio=ratio)
+
+
+def test_the_unbalanced_hinge_probe_shrinks_to_zero_at_its_collapse_threshold():
+    """Continuity from below: the probe's length vanishes linearly at the threshold."""
+    options = {"signal": "0.3", "ridge": "0.1", "prior": "0.25", "intercept": True, "digits": 12}
+    threshold = reference_collapse("0.3", "0.25", digits=DIGITS)
+    lengths = [
+        mp.sqrt(reference_accuracy("hinge", sampling_ratio=threshold * x, **options).variance)
+        for x in (1 - mp.mpf("1e-3"), 1 - mp.mpf("1e-4"))
+    ]
+    assert abs(lengths[0] / lengths[1] - 10) < 0.1
+    assert lengths[1] < 1e-3
+    with pytest.raises(NoLimit, match="collapse threshold"):
+        reference_accuracy("hinge", sampling_ratio=threshold * (1 + mp.mpf("1e-9")), **options)
+
+
+@pytest.mark.parametrize(("signal", "prior"), [("0.3", "0.5"), ("0.6", "0.25")])
+def test_balanced_or_strong_classes_never_collapse(signal, prior):
+    assert reference_collapse(signal, prior, digits=DIGITS) == mp.inf
 
 
 @pytest.mark.parametrize(

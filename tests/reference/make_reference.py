@@ -22,7 +22,7 @@ from asymptotics.reference import (
     reference_accuracy,
     reference_spectrum_accuracy,
 )
-from asymptotics.reference_thresholds import reference_separability
+from asymptotics.reference_thresholds import reference_collapse, reference_separability
 
 HERE = Path(__file__).parent
 DIGITS = 25
@@ -158,7 +158,20 @@ def thresholds() -> Iterator[Record]:
         }
 
 
-TABLES = {table.__name__: table for table in (ordinary, corners, intercepts, spectra, thresholds)}
+def collapse() -> Iterator[Record]:
+    for signal, prior in product((0.0, 0.2, 0.5), (0.05, 0.25, 0.7)):
+        found = reference_collapse(signal, prior, DIGITS)
+        yield {
+            "signal": signal,
+            "prior": prior,
+            "sampling_ratio": None if mp.isinf(found) else text(found),
+        }
+
+
+TABLES = {
+    table.__name__: table
+    for table in (ordinary, corners, intercepts, spectra, thresholds, collapse)
+}
 
 
 def main() -> None:
