@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from asymptotics.errors import InvalidInput, NotConverged
+from validation import execution
 from validation.code_version import code_version
 from validation.execution import Progress, run_tasks
 from validation.store import Store
@@ -41,7 +42,7 @@ def not_converging(rng, x):
     return x
 
 
-def deadly(rng, x, deaths, folder):
+def deadly(rng, x, deaths, folder, trial=0):
     """Kills its own process the first `deaths` times for x = 1."""
     marks = Path(folder) / "marks"
     if x == 1 and (len(marks.read_text()) if marks.exists() else 0) < deaths:
@@ -186,6 +187,27 @@ def test_a_task_that_kills_every_worker_is_named_and_all_others_are_stored(path,
             run_tasks(deadly, tasks, seed=0, jobs=2, store=store)
         assert sorted(row.task["parameters"]["x"] for row in store.rows()) == [0, 2, 3, 4, 5]
     assert (tmp_path / "marks").read_text() == "xxx"
+
+
+def test_workers_that_only_die_stop_the_sweep(monkeypatch, tmp_path):
+    monkeypatch.setattr(execution, "_DEATHS_IN_A_ROW", 2)
+    tasks = [{"x": 1, "deaths": 99, "folder": str(tmp_path), "trial": t} for t in range(9)]
+    with pytest.raises(WorkerLost, match=r"2 times in a row, last in deadly\(x=1"):
+        run_tasks(deadly, tasks, seed=0, jobs=2)
+    assert len((tmp_path / "marks").read_text()) <= 3
+
+
+def test_a_disk_that_fills_up_in_a_sweep_keeps_what_is_finished(path):
+    with Store(path) as store:
+        pages = store._scalar("PRAGMA page_count")
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(OSError, match="no space left"):
+            run_tasks(sample, GRID, seed=1, jobs=1, store=store)
+        stored = [row.result for row in store.rows()]
+        store._connection.execute("PRAGMA max_page_count = 1000")
+        results = run_tasks(sample, GRID, seed=1, jobs=1, store=store, resume=True)
+    assert 0 < len(stored) < len(GRID)
+    assert results[: len(stored)] == stored
 
 
 class Fleeting(Executor):

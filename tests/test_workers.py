@@ -49,6 +49,12 @@ def test_a_process_that_died_is_replaced():
     assert second != first
 
 
+def test_leaving_waits_for_the_tasks_that_run():
+    with Processes(2) as processes:
+        futures = [processes.submit(time.sleep, 0.1) for _ in range(3)]
+    assert [future.result() for future in futures] == [None] * 3
+
+
 def test_an_error_ends_the_workers_at_once():
     start = time.monotonic()
     processes = Processes(1)

@@ -18,16 +18,23 @@ from typing import Any
 import numpy as np
 import scipy
 
+from asymptotics.errors import InvalidInput
+
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("asymptotics", "validation")
 
 
 @cache
 def code_version(function: Callable[..., Any]) -> str:
-    """The digest (12 hexadecimal digits) with the versions of numpy and scipy."""
-    own = getattr(inspect.getmodule(function), "__file__", None)
-    sources = [Path(own).read_bytes()] if own else []
-    waiting, known = [name for source in sources for name in _imports(source)], dict[Path, bytes]()
+    """The digest (12 hexadecimal digits) with the versions of numpy and scipy.
+
+    Raises InvalidInput for a function that no file defines (an interactive session).
+    """
+    own = Path(getattr(inspect.getmodule(function), "__file__", None) or "")
+    if not own.is_file():
+        raise InvalidInput(f"a task's function must be defined in a file, got {function!r}")
+    sources = [own.read_bytes()]
+    waiting, known = list(_imports(sources[0])), dict[Path, bytes]()
     while waiting:
         file = _file(waiting.pop())
         if file is not None and file not in known:

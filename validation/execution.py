@@ -23,6 +23,9 @@ from validation.workers import Processes, WorkerLost
 # a task whose worker died is run again, alone, this many times
 RETRIES = 2
 
+# a sweep stops when workers died this often in a row: no task can run
+_DEATHS_IN_A_ROW = 16
+
 # tasks handed to an executor of unknown size at a time
 _WINDOW = 4096
 
@@ -51,7 +54,7 @@ def run_tasks(
     jobs: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> list[Any]:
-    """[function(rng, **parameters) for parameters in tasks], each with one BLAS thread.
+    """[function(rng, **parameters) for parameters in tasks].
 
     function: importable by name; returns numbers, arrays, text, lists or mappings of these, all
         finite. They come back as JSON has them (arrays as lists), every float bit for bit.
@@ -60,12 +63,14 @@ def run_tasks(
         the same bits whatever the order, the executor and the other tasks.
     store: keeps each result as it arrives; with `resume`, those that it has are not computed.
     executor: where to run, such as `dask_workers(...)`; otherwise `jobs` processes (one a core
-        by default), or this process for jobs=1.
+        by default), or this process for jobs=1. Each task has one BLAS thread; the processes of an
+        executor keep that limit.
     progress: called with a `Progress` at the start and after each result.
 
     Raises InvalidInput for a store with results and no `resume`; what `function` raises, with a
-    note that names the task, at once; WorkerLost, after all other tasks, for a task whose worker
-    died three times. Whatever the end (ctrl-C, kill -9, a full disk), finished results stay stored.
+    note that names the task, at once; WorkerLost where the executor goes away or no task can run,
+    and after all other tasks, for a task whose worker died three times. Whatever the end (ctrl-C,
+    kill -9, a full disk), finished results stay stored.
     """
     code = code_version(function)
     all_tasks = [Task(function, parameters, seed, code) for parameters in tasks]
@@ -156,7 +161,7 @@ def _run(
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise WorkerLost(
-            f"workers died each time they ran {lost[0]}{more} (out of memory?); "
+            f"workers died each time they ran {lost[0]}{more}, out of memory or by a crash; "
             "every other task is done"
         )
 
@@ -167,6 +172,7 @@ def _drain(
     """Run `tasks`, at most `window` at a time; keep each result, return those without one."""
     queue, running, lost = deque(tasks), dict[Future[str], Task](), list[Task]()
     finished: SimpleQueue[Future[str]] = SimpleQueue()
+    deaths_in_a_row = 0
     try:
         while queue or running:
             while queue and len(running) < window:
@@ -179,8 +185,16 @@ def _drain(
                 raise WorkerLost("the scheduler or its connection went away: start it, then resume")
             if _worker_died(future.exception()):
                 lost.append(task)
+                deaths_in_a_row += 1
+                if deaths_in_a_row == _DEATHS_IN_A_ROW:
+                    raise WorkerLost(
+                        f"workers died {deaths_in_a_row} times in a row, last in {task}: "
+                        "use fewer jobs if memory ran out; a script that runs a sweep needs "
+                        "`if __name__ == '__main__':`"
+                    )
             else:
                 keep(task, _named(task, future.result))
+                deaths_in_a_row = 0
     except BaseException:
         _abandon(running, keep)
         raise
@@ -206,6 +220,7 @@ def _worker_died(error: BaseException | None) -> bool:
 
 def _abandon(running: Mapping[Future[str], Task], keep: Callable[[Task, str], None]) -> None:
     """Cancel what is queued, keep what has finished in the meantime, wait for nothing."""
-    for future, task in running.items():
-        if not future.cancel() and future.done() and future.exception() is None:
+    rest = [(future, task) for future, task in running.items() if not future.cancel()]
+    for future, task in rest:
+        if future.done() and future.exception() is None:
             keep(task, future.result())

@@ -71,11 +71,10 @@ class Processes(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers once their tasks are done."""
         for pool in self._pools:
-            pool.shutdown(wait=False, cancel_futures=cancel_futures)
-        for pool in self._pools:
-            pool.shutdown(wait=wait)
-        self._hold.close()
-        self._lifeline.close()
+            pool.shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            self._hold.close()
+            self._lifeline.close()
 
     def __exit__(
         self,
@@ -98,8 +97,10 @@ def _live_while_held(lifeline: Connection) -> None:
 
 
 def _end_when_released(lifeline: Connection) -> None:
-    lifeline.poll(None)
-    os._exit(1)
+    try:
+        lifeline.poll(None)
+    finally:  # on some platforms the end of a pipe is an error
+        os._exit(1)
 
 
 @contextmanager
