@@ -30,6 +30,12 @@ def test_at_strong_signal_the_gaussian_of_the_same_moments_is_wrong_by_a_factor(
     assert gaussian / exact > 1.9
 
 
+def test_a_strong_signal_moderately_masked_is_removed():
+    found = masked_inner_product(np.array([9.0, 10.0, 20.0]), 0.3)
+    assert found.gain[-1] == 0.0
+    assert np.all(np.diff(found.gain) <= 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("signal", "masked"), [(1.0, 0.5), (1.0, 0.8)])
 def test_the_gain_minimises_the_sampled_loss_in_a_large_dimension(signal, masked):

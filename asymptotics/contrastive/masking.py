@@ -29,16 +29,19 @@ from scipy.optimize import elementwise
 from asymptotics.contrastive.domain import at_least, share
 from asymptotics.contrastive.half_line import half_line_nodes, normal_density
 from asymptotics.contrastive.minima import Elementwise
+from asymptotics.errors import NotConverged
 
 Array = NDArray[np.float64]
 STEP = 0.2
+LOWEST, HIGHEST = -8.0, 6.0  # the range of log a in which the root is sought
 
 
 @dataclass(frozen=True)
 class MaskedGain:
     """Arrays of the broadcast shape: a, log a, the noise eigenvalue y (times tau), the residual.
 
-    ``residual`` is the larger of the two equations' left minus right side, relative.
+    ``residual`` is the larger of the two equations' left minus right side. The gain is 0 (log gain
+    -inf) where the loss falls all the way to A = 0 along the signal: strong signal, moderate q.
     """
 
     gain: Array
@@ -50,20 +53,28 @@ class MaskedGain:
 def masked_inner_product(signal: ArrayLike, masked: ArrayLike) -> MaskedGain:
     """The gain of inner-product InfoNCE on two masked views (see the module's formulas).
 
-    `signal` R >= 0 and `masked` q in [0, 1) broadcast. Raises ``InvalidInput``.
+    `signal` R >= 0 and `masked` q in [0, 1) broadcast. The noise root lies in [k, 1], since
+    ``k <= w <= 1``. Raises ``InvalidInput``, and ``NotConverged`` where the roots do not check.
     """
     radius, q_share = np.broadcast_arrays(
         at_least("signal", signal, 0.0), share("masked", masked, below_one=True)
     )
     r, q = radius.ravel(), q_share.ravel()
-    noise = _root(_noise_equation, (1 - q) / 2, np.full_like(q, 2.0), (q,))
+    noise = _root(_noise_equation, (1 - q) * (1 - 1e-9), np.full_like(q, 1 + 1e-9), (q,))
     moments = _moments(noise, q)
-    lowest = -noise * (1 - 1e-6)  # a = 0.001
-    delta = _root(_signal_equation, lowest, noise, (r, q, noise, *moments))
-    log_gain = 0.5 * np.log1p(delta / noise)
-    residual = np.maximum(
-        np.abs(_noise_equation(noise, q)), np.abs(_signal_equation(delta, r, q, noise, *moments))
-    )
+    lowest, highest = np.full_like(q, LOWEST), np.full_like(q, HIGHEST)
+    removed = _signal_equation(lowest, r, q, noise, *moments) > 0
+    root = _root(_signal_equation, lowest, highest, (r, q, noise, *moments))
+    bad = np.flatnonzero(np.isnan(root) & ~removed)
+    if bad.size:
+        raise NotConverged(
+            f"masked views: no root with log gain below {HIGHEST:g} at signal={r[bad[0]]:g}, "
+            f"masked={q[bad[0]]:g}; try a smaller signal or a share further from 1"
+        )
+    settled = np.where(removed, LOWEST, root)
+    miss = np.abs(_signal_equation(settled, r, q, noise, *moments))
+    residual = np.maximum(np.abs(_noise_equation(noise, q)), np.where(removed, 0.0, miss))
+    log_gain = np.where(removed, -np.inf, root)
     columns = (np.exp(log_gain), log_gain, noise, residual)
     return MaskedGain(*(column.reshape(radius.shape) for column in columns))
 
@@ -71,9 +82,7 @@ def masked_inner_product(signal: ArrayLike, masked: ArrayLike) -> MaskedGain:
 def _root(
     equation: Elementwise, lower: Array, upper: Array, parameters: tuple[Array, ...]
 ) -> Array:
-    bracket = elementwise.bracket_root(equation, lower, upper, args=parameters)
-    result = elementwise.find_root(equation, bracket.bracket, args=parameters)
-    return np.asarray(result.x)
+    return np.asarray(elementwise.find_root(equation, (lower, upper), args=parameters).x)
 
 
 def _kept(v: Array, q: Array) -> Array:
@@ -95,10 +104,10 @@ def _noise_equation(noise: Array, q: Array) -> Array:
 
 
 def _signal_equation(
-    delta: Array, signal: Array, q: Array, noise: Array, omega: Array, omega2: Array
+    log_gain: Array, signal: Array, q: Array, noise: Array, omega: Array, omega2: Array
 ) -> Array:
-    """dL/dDelta over k: the mean of F s tanh(R c), s = muhat.h_1 regressed on c."""
-    k = 1 - q
+    """dL/dDelta over k (1 + Delta): E[s tanh(R c)] by regressing s = muhat.h_1 on c."""
+    k, delta = 1 - q, noise * np.expm1(2 * log_gain)
     stiffness = q * k + k * omega
     mean = signal * k * (noise * omega + delta * stiffness)
     variance = k * (
