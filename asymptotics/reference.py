@@ -14,11 +14,11 @@ from typing import TypeAlias
 
 from mpmath import mp
 
-from asymptotics.errors import InvalidInput, NoLimit, NotConverged
+from asymptotics.errors import InvalidInput, NotConverged
 from asymptotics.reference_equations import Atom, Equations, State, newton
+from asymptotics.reference_existence import require_limit
 from asymptotics.reference_moments import Number
 from asymptotics.reference_path import follow_ridge, follow_vanishing_ridge
-from asymptotics.reference_thresholds import reference_collapse, reference_separability
 
 Real: TypeAlias = float | int | str | Number
 
@@ -133,7 +133,7 @@ def reference_spectrum_accuracy(
         _require_domain(equations, ridge)
         if loss == "bayes":
             return _bayes(equations, digits)
-        _require_limit(loss, equations)
+        require_limit(loss, equations)
     if start is None:
         with mp.workdps(_PATH_DIGITS):
             found = (
@@ -169,36 +169,6 @@ def _require_domain(equations: Equations, ridge: Real | None) -> None:
         raise InvalidInput(f"prior must lie in (0, 1), got {equations.prior}")
     if ridge is not None and not (mp.isfinite(equations.ridge) and equations.ridge > 0):
         raise InvalidInput(f"ridge must be finite and > 0, got {ridge}")
-
-
-def _require_limit(loss: str, equations: Equations) -> None:
-    """The thresholds: 1 for the square loss, delta* for the others, in units of the rank of S."""
-    rank = mp.fsum(w for _, w, _ in equations.atoms)
-    per_rank = equations.sampling_ratio / rank if rank > 0 else mp.inf
-    if loss in ("min-norm", "least-squares") and (per_rank < 1) != (loss == "min-norm"):
-        raise NoLimit(f"{loss}: n/p over the rank of S is {mp.nstr(per_rank, 8)}, threshold 1")
-    if loss in ("max-margin", "logistic-mle"):
-        signal = mp.sqrt(mp.fsum(c / s for s, _, c in equations.atoms))
-        with mp.workdps(30):
-            threshold = reference_separability(
-                signal, equations.prior, equations.fits_intercept, 20
-            ).sampling_ratio
-        if (per_rank < threshold) != (loss == "max-margin") or per_rank == threshold:
-            raise NoLimit(
-                f"{loss}: n/p over the rank of S is {mp.nstr(per_rank, 8)}, "
-                f"separability threshold {mp.nstr(threshold, 12)}"
-            )
-    if loss == "hinge" and equations.fits_intercept:
-        signal = mp.sqrt(mp.fsum(c / s for s, _, c in equations.atoms))
-        with mp.workdps(30):
-            threshold = reference_collapse(signal, equations.prior, 20)
-        if per_rank >= threshold:
-            raise NoLimit(
-                f"hinge: with unequal priors and an intercept the probe is zero above the collapse "
-                f"threshold {mp.nstr(threshold, 12)}; n/p over the rank is {mp.nstr(per_rank, 8)}"
-            )
-    if loss == "averaging" and equations.fits_intercept and equations.prior != mp.mpf(1) / 2:
-        raise NoLimit("averaging: with unequal priors a linear loss has no finite intercept")
 
 
 def _polished(equations: Equations, at: State, digits: int) -> ReferencePoint:
