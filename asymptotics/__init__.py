@@ -29,7 +29,8 @@ _WHERE = {
     "isotropic_mixture": "mixture",
     "limit": "limits",
     "make_problem": "sweep",
-    "projector": "contrastive",
+    "phase_diagram": "phase",
+    "projector": "contrastive.projector",
     "separability": "thresholds",
     "spectral_mixture": "mixture",
 }

@@ -13,6 +13,7 @@ geometry: a spectrum here, an estimate from data in `validation.features`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,7 +59,7 @@ class Geometry(Protocol):
 class Spectrum:
     """A finite list of atoms: eigenvalues of S, their weights, and nu's squared components.
 
-    ``traces_j = sum_k w_k (s_k/D_k)^j``, ``overlaps_j = sum_k c_k s_k^{j-1}/D_k^j`` with
+    ``traces_j = sum_k w_k (s_k/D_k)^j``, ``overlaps_j = sum_k c_k s_k^{j-1}/D_k^j + f/Vhat^j`` with
     ``D_k = lambda + Vhat s_k``. Every array is ``(..., atoms)``; leading axes are a batch.
 
     Parameters
@@ -66,11 +67,14 @@ class Spectrum:
     eigenvalues: s_k >= 0, variance of the features along the atom's directions.
     weights: w_k >= 0 summing to 1, the fraction of the p directions; 0 for isolated spikes.
     squared_means: c_k >= 0, squared length of nu along the atom.
+    free: f >= 0, (...): the part of nu^T S^{-1} nu along directions of infinite gain, which no
+        ridge reaches: the limit c, s -> infinity at c/s = f of an atom of weight 0.
     """
 
     eigenvalues: Array
     weights: Array
     squared_means: Array
+    free: Array | float = 0.0
 
     def __post_init__(self) -> None:
         try:
@@ -92,6 +96,8 @@ class Spectrum:
                 bad = values[~(np.isfinite(values) & (values >= 0))].flat[0]
                 raise InvalidInput(f"spectrum: {name} must be finite and >= 0, got {bad}")
             object.__setattr__(self, name, values)
+        free = np.broadcast_to(np.asarray(self.free, dtype=float), self.eigenvalues.shape[:-1])
+        object.__setattr__(self, "free", free)
         total = self.weights.sum(axis=-1)
         if np.any(np.abs(total - 1) > 1e-9):
             raise InvalidInput(
@@ -107,16 +113,19 @@ class Spectrum:
 
     def take(self, points: Points) -> Spectrum:
         """The spectra of flat indices `points`."""
-        return self._map(lambda x: x.reshape(-1, x.shape[-1])[points])
+        return self._map(lambda x: x.reshape(-1, x.shape[-1])[points], np.ravel(self.free)[points])
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Spectrum:
         """The same spectrum over a batch of the given shape."""
-        return self._map(lambda x: np.broadcast_to(x, (*shape, x.shape[-1])))
+        return self._map(
+            lambda x: np.broadcast_to(x, (*shape, x.shape[-1])), np.broadcast_to(self.free, shape)
+        )
 
-    def _map(self, function) -> Spectrum:  # type: ignore[no-untyped-def]
+    def _map(self, function: Callable[[Array], Array], free: Array) -> Spectrum:
         clone = object.__new__(Spectrum)  # already validated
         for name in ("eigenvalues", "weights", "squared_means"):
             object.__setattr__(clone, name, function(getattr(self, name)))
+        object.__setattr__(clone, "free", free)
         return clone
 
     def resolvent_moments(self, ridge: Array, curvature: Array) -> tuple[Array, Array]:
@@ -128,17 +137,19 @@ class Spectrum:
         ratio = s * inverse
         w, c = self.weights * ratio, self.squared_means * inverse
         traces, overlaps = [], []
-        for _ in range(3):
+        for power in (1, 2, 3):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                unreached = np.where(self.free > 0, self.free / curvature**power, 0.0)
             traces.append(w.sum(axis=-1))
-            overlaps.append(c.sum(axis=-1))
+            overlaps.append(c.sum(axis=-1) + unreached)
             w, c = w * ratio, c * ratio
         return np.stack(traces), np.stack(overlaps)
 
     def separation(self) -> Array:
-        """sqrt(sum_k c_k / s_k)."""
+        """sqrt(sum_k c_k / s_k + f)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             terms = np.where(self.squared_means > 0, self.squared_means / self.eigenvalues, 0.0)
-        return np.sqrt(terms.sum(axis=-1))
+        return np.asarray(np.sqrt(terms.sum(axis=-1) + self.free))
 
     def rank_fraction(self) -> Array:
         """Weight of the atoms with a positive eigenvalue."""

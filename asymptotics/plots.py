@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from asymptotics.table import Table
 
 # Okabe-Ito colours, ordered by lightness, each with a dash pattern of its own
-_LINES = [
+LINES = [
     ("#000000", "-"),
     ("#0072B2", "--"),
     ("#D55E00", "-."),
@@ -37,7 +37,7 @@ LABELS = {
     "accuracy": "limiting test accuracy",
 }
 
-_SHORT = {
+SHORT = {
     "sampling_ratio": "n/p",
     "signal": "R",
     "ridge": r"\lambda",
@@ -47,6 +47,8 @@ _SHORT = {
     "augmentation": r"\sigma",
     "dimension": "d",
     "num_samples": "n",
+    "accuracy_after": "after the head",
+    "accuracy_before": "before the head",
 }
 
 STYLE: Any = {
@@ -64,8 +66,12 @@ STYLE: Any = {
 }
 
 
-def plot_curve(table: Table, axis: str, lines: list[str], quantity: str = "accuracy") -> Figure:
-    """`quantity` against the column `axis`, one line per combination of the columns `lines`.
+def plot_curve(
+    table: Table, axis: str, lines: list[str], quantities: tuple[str, ...] = ("accuracy",)
+) -> Figure:
+    """The first of `quantities` against the column `axis`, a line per combination of `lines`.
+
+    Further quantities are drawn thin in the same colour (accuracy before the head, say).
 
     Points without a limit are marked by open crosses at the foot of the figure, at their place
     on the axis; along n/p the threshold itself is a thin vertical line with its value.
@@ -74,11 +80,14 @@ def plot_curve(table: Table, axis: str, lines: list[str], quantity: str = "accur
         figure = Figure(figsize=(4.6, 3.2), layout="constrained")
         axes = figure.add_subplot()
         for index, (label, chosen) in enumerate(_groups(table, lines)):
-            colour, dash = _LINES[index % len(_LINES)]
-            x, y = table[axis][chosen], table[quantity][chosen]
-            axes.plot(x, y, color=colour, linestyle=dash, label=label)
+            colour, dash = LINES[index % len(LINES)]
+            x = table[axis][chosen]
+            for quantity, width in zip(quantities, (1.5, 0.7), strict=False):
+                name = ", ".join(filter(None, (label, SHORT.get(quantity, ""))))
+                y = table[quantity][chosen]
+                axes.plot(x, y, color=colour, linestyle=dash, linewidth=width, label=name)
         _style_axis(axes, table, axis)
-        axes.set_ylabel(LABELS.get(quantity, quantity.replace("_", " ")))
+        axes.set_ylabel(LABELS["accuracy"])
         _mark_missing(axes, table, axis)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(loc="best")
@@ -91,7 +100,7 @@ def _groups(table: Table, names: list[str]) -> Iterator[tuple[str, NDArray[np.bo
         return
     keys = np.stack([table[name] for name in names], axis=1)
     for key in np.unique(keys, axis=0):
-        label = ", ".join(f"${_SHORT[n]} = {v:.4g}$" for n, v in zip(names, key, strict=True))
+        label = ", ".join(f"${SHORT[n]} = {v:.4g}$" for n, v in zip(names, key, strict=True))
         yield label, np.all(keys == key, axis=1)
 
 

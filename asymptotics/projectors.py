@@ -22,6 +22,10 @@ Array = NDArray[np.float64]
 class Projector(Protocol):
     """A linear head."""
 
+    def collapsed(self) -> NDArray[np.bool_]:
+        """Where the head's gain along the mean is infinite."""
+        ...
+
     def matrix(self, mean: Array) -> Array:
         """W on the block: (..., outputs, k), given the block mean (..., k) of the class +1."""
         ...
@@ -31,21 +35,29 @@ class Projector(Protocol):
 class Gain:
     """W_a = I + (a - 1) muhat muhat^T: multiplies the signal direction by `gain` = a >= 0.
 
-    1 is no projector, > 1 expansion, < 1 shrinkage, 0 removes the signal. Source: the
-    expansion/shrinkage family of GMZ.
+    1 is no projector, > 1 expansion, < 1 shrinkage, 0 removes the signal, and infinity is
+    collapse: the limit a -> infinity after n, p -> infinity, in which the ridge no longer reaches
+    the signal direction. Source: the expansion/shrinkage family of GMZ.
     """
 
     gain: ArrayLike = 1.0
 
     def __post_init__(self) -> None:
         a = np.asarray(self.gain, dtype=float)
-        bad = a[~(np.isfinite(a) & (a >= 0))]
+        bad = a[~(a >= 0)]
         if bad.size:
-            raise InvalidInput(f"gain must be finite and >= 0, got {bad.flat[0]}")
+            raise InvalidInput(f"gain must be >= 0, got {bad.flat[0]}")
+
+    def collapsed(self) -> NDArray[np.bool_]:
+        """Where a is infinite."""
+        return np.isposinf(np.asarray(self.gain, dtype=float))
 
     def matrix(self, mean: Array) -> Array:
-        """I + (a - 1) muhat muhat^T; the first direction stands for muhat where mu = 0."""
-        a = np.asarray(self.gain, dtype=float)
+        """I + (a - 1) muhat muhat^T; the first direction stands for muhat where mu = 0.
+
+        An infinite a counts as 0 here: `project` sets that direction apart.
+        """
+        a = np.where(self.collapsed(), 0.0, np.asarray(self.gain, dtype=float))
         try:
             np.broadcast_shapes(a.shape, mean.shape[:-1])
         except ValueError:
@@ -64,6 +76,10 @@ class Matrix:
     """An explicit W, (outputs, k) on the block; it need not be invertible or square."""
 
     weights: Array
+
+    def collapsed(self) -> NDArray[np.bool_]:
+        """Nowhere."""
+        return np.zeros((), dtype=bool)
 
     def matrix(self, mean: Array) -> Array:
         """W itself."""
@@ -108,4 +124,14 @@ def project(mixture: Mixture, projector: Projector) -> Spectrum:
         np.concatenate([values, bulk], axis=-1),
         np.concatenate([np.full(values.shape, block_weight), bulk_weights], axis=-1),
         np.concatenate([squared, np.zeros_like(bulk)], axis=-1),
+        _free_signal(mean, covariance, projector.collapsed()),
     )
+
+
+def _free_signal(mean: Array, covariance: Array, collapsed: NDArray[np.bool_]) -> Array:
+    """mu^T Sigma^{-1} mu where the gain along mu is infinite, else 0."""
+    if not np.any(collapsed):
+        return np.zeros(())
+    if mean.shape[-1] > 1:
+        raise InvalidInput("an infinite gain needs an isotropic mixture (--signal)")
+    return np.where(collapsed, mean[..., 0] ** 2 / covariance[..., 0, 0], 0.0)

@@ -1,6 +1,6 @@
 """The equations of the probe's limit as a scale-free residual with its Jacobian.
 
-Unknowns per point: log gamma, log(m/|nu|^2), log q with q = s^2, and with an intercept b. With
+Unknowns per point: log gamma, log(m/B_1(1, 1)), log q with q = s^2, and with an intercept b. With
 the margin of class y distributed as m + y b + s Z and, from the loss (channel),
 
     Vhat = E M'',   mhat = -E M',   qhat = E M'^2         (probe.md, channel)
@@ -13,7 +13,7 @@ the residual is, from the geometry's traces T_j and overlaps B_j at (ridge, Vhat
     r4 = E[y M'] / sqrt(qhat)         (probe.md, intercept)
 
 Logarithms, since a loss with an exponential tail makes the plain equations exponentially stiff.
-Without signal m is 0 and r2 reads B_1/|nu|^2 as 1. The Jacobian is exact, from
+Without signal m is 0 and r2 reads B_1/B_1(1, 1) as 1. The Jacobian is exact, from
 d_gamma M' = -M' M'', Gaussian integration by parts in the mean and the variance, and
 d T_j / d Vhat = -j T_{j+1}.
 """
@@ -68,9 +68,9 @@ class SaddlePoint:
         return np.exp(x[0]), self.mean_scale() * np.exp(x[1]), q, intercept
 
     def mean_scale(self) -> Array:
-        """|nu|^2: overlaps_1 at ridge 1 and curvature 0."""
+        """What m is measured by: overlaps_1 at ridge and curvature 1, 0 without a signal."""
         one = np.ones_like(self.ridge)
-        return self.geometry.resolvent_moments(one, 0 * one)[1][0]
+        return self.geometry.resolvent_moments(one, one)[1][0]
 
     def channel(self, x: Array, nodes: int, quadrature: bool = False) -> tuple[Array, Array]:
         """(hats, derivatives): Vhat, mhat, qhat, E[y M'] and their slopes in the unknowns.

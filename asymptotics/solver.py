@@ -156,7 +156,7 @@ def _start(equations: SaddlePoint) -> Array:
 def _averaging_scale(equations: SaddlePoint) -> Array:
     """The ridge at which the averaging classifier's margins are of order one."""
     one = np.ones_like(equations.ridge)
-    traces, overlaps = equations.geometry.resolvent_moments(one, 0 * one)
+    traces, overlaps = equations.geometry.resolvent_moments(one, one)
     delta = equations.sampling_ratio
     return overlaps[0] + np.sqrt(overlaps[1] + traces[1] / delta) + traces[0] / delta
 

@@ -7,6 +7,8 @@ curve(loss="max-margin", signal=2, sampling_ratio=np.linspace(0.2, 10, 50), gain
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -23,9 +25,6 @@ from asymptotics.table import Table
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
 
-# points solved between two reports of progress
-_CHUNK = 4096
-
 
 def make_problem(
     *,
@@ -35,7 +34,7 @@ def make_problem(
     ridge: ArrayLike | None = None,
     ridge_convention: str = "mean",
     num_samples: ArrayLike | None = None,
-    gain: ArrayLike = 1.0,
+    gain: ArrayLike | None = None,
     prior: ArrayLike = 0.5,
     intercept: bool = False,
     spectrum: Mapping[str, ArrayLike] | None = None,
@@ -45,11 +44,13 @@ def make_problem(
 
     The mixture is one of: `signal` (R, isotropic classes N(+-R muhat, I)); `spectrum`
     (eigenvalues, weights, squared_means); `arrays` (mean, covariance, projector, the last two
-    optional). `ridge` is in `ridge_convention` (`asymptotics.conventions`). Raises InvalidInput.
+    optional). `gain` is 1 if absent. `ridge` is in `ridge_convention` (`asymptotics.conventions`).
+    Raises InvalidInput.
     """
     if sum(source is not None for source in (signal, spectrum, arrays)) != 1:
         raise InvalidInput("give exactly one of signal, spectrum and arrays")
     mixture, head = _mixture(signal, spectrum, arrays, prior)
+    gain = 1.0 if gain is None else gain
     if head is not None and not np.all(np.asarray(gain) == 1.0):
         raise InvalidInput("gain and a projector among the arrays exclude one another")
     if ridge is not None:
@@ -99,39 +100,89 @@ def accuracy(**parameters: Any) -> Limit:
 
 
 # the parameters that can be swept, in the order of the rows' columns
-SWEPT = ("signal", "sampling_ratio", "ridge", "gain", "prior", "num_samples")
+SWEPT = (
+    "signal",
+    "sampling_ratio",
+    "ridge",
+    "gain",
+    "prior",
+    "num_samples",
+    "dimension",
+    "augmentation",
+    "temperature",
+)
 
 
-def curve(*, progress: Progress | None = None, **parameters: Any) -> Table:
+def curve(
+    *, progress: Progress | None = None, executor: Executor | None = None, **parameters: Any
+) -> Table:
     """The limiting accuracy on the product of every grid among the parameters.
 
     A number of `make_problem` given as a list or array is a grid; rows run over the product, the
     last of `SWEPT` fastest. Points without a limit are rows of nan (None in ``rows()``), a
-    `status` and the `threshold` that was crossed; nothing is filled in. `progress(k)` is called
-    as k more points are done.
+    `status` and the `threshold` that was crossed; nothing is filled in. With an `objective` the
+    gain is the one that contrastive training gives (`asymptotics.training`), and the rows have
+    `accuracy_before` and `accuracy_after` the head. `progress(k)` is called as k more points are
+    done; `executor` solves chunks of points in parallel.
     """
-    grids = {name: np.atleast_1d(parameters[name]) for name in SWEPT if _given(parameters, name)}
+    points, fixed = product_of_grids(parameters)
+    return Table(points | columns_of(points, fixed, progress, executor), dict(parameters))
+
+
+def product_of_grids(
+    parameters: Mapping[str, Any],
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """(the swept parameters at every point of the product of their grids, the other ones)."""
+    names = [name for name in SWEPT if parameters.get(name) is not None]
+    grids = {name: np.atleast_1d(np.asarray(parameters[name], dtype=float)) for name in names}
     for name, grid in grids.items():
         if grid.ndim != 1 or grid.size == 0:
             raise InvalidInput(f"{name}: a grid is a non-empty list of numbers")
     mesh = np.meshgrid(*grids.values(), indexing="ij")
     points = {name: np.ravel(values) for name, values in zip(grids, mesh, strict=True)}
     fixed = {name: value for name, value in parameters.items() if name not in grids}
+    return points, fixed
+
+
+def columns_of(
+    points: Mapping[str, Array],
+    fixed: Mapping[str, Any],
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> dict[str, NDArray[Any]]:
+    """The result columns of flat points (arrays of one length) with the other parameters fixed.
+
+    Solved in chunks, each a task of `executor` if there is one.
+    """
     size = next(iter(points.values())).size
+    solve, chunk = (_trained, 256) if fixed.get("objective") else (_untrained, 4096)
+    # neighbours in dimension and temperature share the kernel of the cosine objective
+    keys = [points[name] for name in ("temperature", "dimension") if name in points]
+    order = np.lexsort(keys) if keys else np.arange(size)
+    cuts = [order[first : first + chunk] for first in range(0, size, chunk)]
+    tasks = [{name: values[cut] for name, values in points.items()} for cut in cuts]
+    results = (
+        map(solve, tasks, repeat(fixed))
+        if executor is None
+        else executor.map(solve, tasks, repeat(fixed))
+    )
     parts = []
-    for first in range(0, size, _CHUNK):
-        part: dict[str, Any] = {
-            name: values[first : first + _CHUNK] for name, values in points.items()
-        }
-        parts.append(limit_columns(limit(make_problem(**fixed, **part))))
+    for part in results:
+        parts.append(part)
         if progress is not None:
-            progress(parts[-1]["accuracy"].size)
-    results = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Table(points | results, dict(parameters))
+            progress(part["status"].size)
+    back = np.argsort(order)
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
 
-def _given(parameters: Mapping[str, Any], name: str) -> bool:
-    return parameters.get(name) is not None
+def _untrained(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    return limit_columns(limit(make_problem(**fixed, **points)))
+
+
+def _trained(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    from asymptotics.training import trained_columns, trained_gain
+
+    return (trained_columns if fixed.get("loss") else trained_gain)(points, fixed)
 
 
 def limit_columns(result: Limit) -> dict[str, NDArray[Any]]:

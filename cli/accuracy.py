@@ -6,46 +6,70 @@ from typing import Any
 
 import click
 
-from cli.options import mixture_options, probe_options, problem_parameters, single_values
+from cli.options import (
+    encoder_option,
+    mixture_options,
+    probe_options,
+    problem_parameters,
+    single_values,
+    training_options,
+)
 from cli.output import json_option, print_json
 
 ORDER_PARAMETERS = ("gamma", "m", "q", "intercept", "overlap")
+_DECIMALS = {"accuracy", "accuracy_before", "accuracy_after"}
 
 
 @click.command("accuracy")
-@probe_options
+@probe_options()
 @mixture_options
+@training_options
+@encoder_option
 @json_option
 def command(as_json: bool, **options: Any) -> None:
     """Limiting test accuracy of one probe, with its order parameters and its evidence.
 
-    Exits 1 with the threshold's value where the limit does not exist.
+    With --objective the head is the one that contrastive training gives, and the accuracy is
+    reported before and after it. Exits 1 with the threshold's value where the limit does not exist.
 
     Example: asymptotics accuracy --loss logistic --signal 1.5 --sampling-ratio 1.5 --ridge 0.1
     """
-    given = single_values(options)
-    parameters = single_values(problem_parameters(given | {k: options[k] for k in ("gain",)}))
-    from asymptotics.sweep import accuracy, limit_columns
-    from asymptotics.table import Table
-
-    result = accuracy(**parameters)
-    row = Table(limit_columns(result)).rows()[0]
+    parameters = single_values(problem_parameters(options))
+    row = _row(parameters)
+    for name in ("spectrum", "arrays"):
+        if options[name] is not None:
+            row[name] = str(options[name])
     order_parameters = {name: row.pop(name) for name in ORDER_PARAMETERS}
-    scalars = {k: v for k, v in parameters.items() if k not in ("spectrum", "arrays")}
-    files = {k: str(options[k]) for k in ("spectrum", "arrays") if options[k] is not None}
     if as_json:
-        print_json(scalars | files | row | {"order_parameters": order_parameters})
+        print_json(row | {"order_parameters": order_parameters})
         return
-    shown = {
-        "accuracy": f"{row['accuracy']:.12f}",
-        "test error": f"{row['test_error']:.12g}",
-        "error estimate": f"{row['error_estimate']:.1e}",
-        "residual": f"{row['residual']:.1e}",
-    }
-    for name in ORDER_PARAMETERS:
-        if order_parameters[name] is not None:
-            shown[name] = f"{order_parameters[name]:.12g}"
-    if parameters["ridge"] is not None:
-        shown["ridge"] = f"{parameters['ridge']:g} ({parameters['ridge_convention']} convention)"
-    for name, value in shown.items():
-        click.echo(f"{name:<15}{value}")
+    if row.get("ridge") is not None:
+        row["ridge"] = f"{row['ridge']:g} ({row.pop('ridge_convention')} convention)"
+    for name, value in (row | order_parameters).items():
+        if value is not None and name not in ("converged", "status", "ridge_convention"):
+            click.echo(f"{name.replace('_', ' '):<22}{_shown(name, value)}")
+
+
+def _row(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters and the columns of the one point; raises where it has no limit."""
+    from asymptotics.sweep import limit_columns
+    from asymptotics.table import Table, plain
+
+    if parameters.get("objective") is None:
+        from asymptotics.sweep import accuracy
+
+        parameters = {"gain": 1.0} | {k: v for k, v in parameters.items() if v is not None}
+        columns = limit_columns(accuracy(**parameters))
+    else:
+        from asymptotics.training import trained_accuracy
+
+        columns = trained_accuracy(**parameters)
+    return plain(parameters) | Table(columns).rows()[0]
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in _DECIMALS:
+        return f"{value:.12f}"
+    if name in ("residual", "error_estimate", "gain_error_estimate"):
+        return f"{value:.1e}"
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -7,7 +7,13 @@ from typing import Any
 import click
 import numpy as np
 
-from cli.options import mixture_options, probe_options, problem_parameters
+from cli.options import (
+    encoder_option,
+    mixture_options,
+    probe_options,
+    problem_parameters,
+    training_options,
+)
 from cli.output import (
     configuration,
     json_option,
@@ -17,17 +23,22 @@ from cli.output import (
     progress_bar,
     write,
 )
+from cli.parallel import jobs_option, workers
 
 
 @click.command("curve")
-@probe_options
+@probe_options()
 @mixture_options
+@training_options
+@encoder_option
+@jobs_option
 @output_option()
 @json_option
-def command(output: Any, as_json: bool, **options: Any) -> int:
+def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int:
     """Limiting test accuracy over grids: along the longest grid, a line for each other value.
 
-    Any numeric option can be a grid. Points without a limit stay in the data, marked with the
+    Any numeric option can be a grid. With --objective the head is trained, and the lines show the
+    accuracy before and after it. Points without a limit stay in the data, marked with the
     threshold that was crossed, and the exit code is 3.
 
     Example: asymptotics curve --loss max-margin --signal 2 --sampling-ratio 0.2:10:50
@@ -36,10 +47,15 @@ def command(output: Any, as_json: bool, **options: Any) -> int:
     parameters = problem_parameters(options)
     from asymptotics.sweep import SWEPT, curve
 
-    sizes = {name: parameters[name].size for name in SWEPT if parameters[name] is not None}
+    sizes = {n: np.size(parameters[n]) for n in SWEPT if parameters.get(n) is not None}
     axis = max(sizes, key=lambda name: sizes[name])
-    with progress_bar(int(np.prod(list(sizes.values()))), "curve") as progress:
-        table = curve(progress=progress, **parameters)
+    trained = parameters.get("objective") is not None
+    size = int(np.prod(list(sizes.values())))
+    with (
+        workers(jobs, parameters.get("objective"), size) as executor,
+        progress_bar(size, "curve", 300 if trained else 2000) as progress,
+    ):
+        table = curve(progress=progress, executor=executor, **parameters)
     config = configuration("curve", options)
     varied = [name for name, size in sizes.items() if size > 1]
     if output is not None:
@@ -47,7 +63,9 @@ def command(output: Any, as_json: bool, **options: Any) -> int:
         def draw() -> Any:
             from asymptotics.plots import plot_curve
 
-            return plot_curve(table, axis, [name for name in varied if name != axis])
+            lines = [name for name in varied if name != axis]
+            quantities = ("accuracy_after", "accuracy_before") if trained else ("accuracy",)
+            return plot_curve(table, axis, lines, quantities)
 
         write(output, table, config, draw)
     rows = table.rows()

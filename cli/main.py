@@ -20,7 +20,9 @@ from asymptotics.errors import AsymptoticsError
 COMMANDS = {
     "accuracy": "limiting accuracy of one probe",
     "curve": "limiting accuracy along a grid, a line per value of another",
-    "thresholds": "separability and interpolation thresholds",
+    "phase": "a phase diagram of temperature against augmentation, with its boundaries",
+    "projector": "the gain that a contrastive objective trains",
+    "thresholds": "separability, interpolation, and where training turns",
 }
 
 

@@ -106,38 +106,94 @@ def mixture_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def probe_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def probe_options(required: bool = True) -> Decorator:
     """--loss, --sampling-ratio, --ridge and its convention, --gain: the probe and its features."""
+    options = (
+        click.option(
+            "--loss",
+            required=required,
+            metavar="NAME",
+            help="square, logistic, hinge, squared-hinge (need --ridge); max-margin, min-norm, "
+            "least-squares, logistic-mle, averaging, bayes (refuse it).",
+        ),
+        grid_option("--sampling-ratio", "n/p > 0, samples per dimension.", required=required),
+        grid_option("--ridge", "Penalty > 0, in the --ridge-convention."),
+        click.option(
+            "--ridge-convention",
+            type=click.Choice(RIDGE_CONVENTIONS),
+            default="mean",
+            show_default=True,
+            help="mean: (1/n) sum loss + ridge/2 |theta|^2; scaled-sum: sum loss + ridge/2 "
+            "|theta|^2 on features over sqrt(p); sum: the same on raw ones; C: scikit-learn.",
+        ),
+        grid_option("--num-samples", "n, for the ridge conventions sum and C."),
+        grid_option(
+            "--gain",
+            "a >= 0, what the projector multiplies the signal direction by.  [default: 1]",
+        ),
+    )
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--objective and what it depends on: contrastive training in the place of --gain."""
     for option in reversed(
         (
             click.option(
-                "--loss",
-                required=True,
+                "--objective",
                 metavar="NAME",
-                help="square, logistic, hinge, squared-hinge (need --ridge); max-margin, min-norm, "
-                "least-squares, logistic-mle, averaging, bayes (refuse it).",
+                help="Contrastive objective that trains the head: spectral, inner-product, "
+                "inner-product-fixed-norm, cosine (SimCLR), cosine-large-signal, "
+                "cosine-fixed-temperature, cosine-scaled.",
             ),
-            grid_option("--sampling-ratio", "n/p > 0, samples per dimension.", required=True),
-            grid_option("--ridge", "Penalty > 0, in the --ridge-convention."),
+            grid_option("--temperature", "tau > 0 of the contrastive loss."),
+            grid_option("--augmentation", "sigma >= 0, deviation of the augmentation noise."),
+            grid_option("--dimension", "d >= 2, of the representation, in the objective."),
             click.option(
-                "--ridge-convention",
-                type=click.Choice(RIDGE_CONVENTIONS),
-                default="mean",
+                "--views",
+                type=click.IntRange(1, 2),
+                default=2,
                 show_default=True,
-                help="mean: (1/n) sum loss + ridge/2 |theta|^2; scaled-sum: sum loss + ridge/2 "
-                "|theta|^2 on features over sqrt(p); sum: the same on raw ones; C: scikit-learn.",
-            ),
-            grid_option("--num-samples", "n, for the ridge conventions sum and C."),
-            grid_option(
-                "--gain",
-                "a >= 0, what the projector multiplies the signal direction by.",
-                default="1",
-                show_default=True,
+                help="How many of the two views are augmented.",
             ),
         )
     ):
         function = option(function)
     return function
+
+
+encoder_option = click.option(
+    "--encoder",
+    type=click.Choice(["fixed", "balanced"]),
+    default="fixed",
+    show_default=True,
+    help="Before the head: gain 1 (fixed), or sqrt(a) as a balanced two-layer net splits it.",
+)
+
+
+def check_training(options: dict[str, Any], objective: str | None) -> None:
+    """Usage errors of the training options: a gain beside an objective, or parts missing."""
+    named = [n for n in ("temperature", "augmentation", "dimension") if options[n] is not None]
+    if objective is None:
+        if named:
+            raise click.UsageError(f"--{named[0]} needs an --objective")
+        return
+    if options.get("gain") is not None:
+        raise click.UsageError("--gain and --objective exclude one another")
+    from asymptotics.contrastive.inputs import find_objective
+
+    needed = ["augmentation", "dimension"]
+    if "temperature" in find_objective(objective).needs:
+        needed.append("temperature")
+    for name in needed:
+        if options[name] is None:
+            raise click.UsageError(f"--{name} is required with --objective {objective}")
 
 
 def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
@@ -157,12 +213,19 @@ def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
         raise click.UsageError(
             f"--num-samples is required with --ridge-convention {options['ridge_convention']}"
         )
+    if "objective" in options:
+        check_training(options, options["objective"])
+        if options["objective"] is not None and sources != ["signal"]:
+            raise click.UsageError("--objective needs --signal, not --spectrum or --arrays")
     parameters = dict(options)
+    if options["objective"] is None:
+        for name in ("views", "encoder"):
+            parameters.pop(name, None)
     if options["spectrum"] is not None:
         parameters["spectrum"] = read_spectrum(options["spectrum"])
     if options["arrays"] is not None:
         parameters["arrays"] = read_npz(options["arrays"])
-        if "projector" in parameters["arrays"] and np.any(options["gain"] != 1.0):
+        if "projector" in parameters["arrays"] and options["gain"] is not None:
             raise click.UsageError("--gain cannot be given with a projector among the arrays")
     return parameters
 

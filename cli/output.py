@@ -97,14 +97,19 @@ def configuration(command: str, parameters: Mapping[str, Any]) -> dict[str, Any]
 
 
 def write(
-    path: Path, table: Table, config: Mapping[str, Any], draw: Callable[[], Figure] | None = None
+    path: Path,
+    table: Table,
+    config: Mapping[str, Any],
+    draw: Callable[[], Figure] | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the table or the figure, by the ending of `path`, with its configuration.
 
     csv: beside it, in NAME.csv.config.json; json: ``{"config", "rows"}``; npz: the array ``config``
-    holds the JSON text; figures: their metadata.
+    holds the JSON text; figures: their metadata. `extra` joins the configuration, and json's keys.
     """
-    text = json.dumps(plain(config), allow_nan=False)
+    extra = extra or {}
+    text = json.dumps(plain({**config, **extra}), allow_nan=False)
     buffer = io.BytesIO()
     if path.suffix == ".csv":
         # beside the file, since a comment line breaks some readers of csv
@@ -116,7 +121,7 @@ def write(
         writer.writerows(rows)
         wrapper.detach()
     elif path.suffix == ".json":
-        content = {"config": plain(config), "rows": table.rows()}
+        content = {"config": plain(config), "rows": table.rows(), **plain(extra)}
         buffer.write(json.dumps(content, allow_nan=False, indent=1).encode())
     elif path.suffix == ".npz":
         np.savez(buffer, config=np.array(text), **table.arrays())  # type: ignore[arg-type]
@@ -134,9 +139,9 @@ def _save_figure(figure: Figure, buffer: io.BytesIO, kind: str, config: str) -> 
 
 
 @contextmanager
-def progress_bar(length: int, label: str) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, drawn only on a terminal and for more than a moment's work."""
-    if length < 2000 or not sys.stderr.isatty():
+def progress_bar(length: int, label: str, least: int = 2000) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, drawn only on a terminal and from `least` steps of work."""
+    if length < least or not sys.stderr.isatty():
         yield lambda done: None
         return
     with click.progressbar(length=length, label=label, file=sys.stderr) as bar:

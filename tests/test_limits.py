@@ -323,7 +323,7 @@ def test_ridge_conventions_are_the_same_problem():
         ({"sampling_ratio": 0.0}, "sampling_ratio must be finite and > 0, got 0"),
         ({"sampling_ratio": "many"}, "sampling_ratio must be a number > 0"),
         ({"signal": -1.0}, "signal must be finite and >= 0, got -1"),
-        ({"gain": -2.0}, "gain must be finite and >= 0, got -2"),
+        ({"gain": -2.0}, "gain must be >= 0, got -2"),
         ({"prior": 1.0}, "prior must lie strictly between 0 and 1, got 1"),
         ({"loss": "huber"}, "loss must be one of square, logistic"),
         ({"loss": "max-margin"}, "ridge is not a parameter of the limit max-margin"),

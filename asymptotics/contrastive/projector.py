@@ -106,6 +106,27 @@ def projector(
     return result
 
 
+def slope_at_identity(
+    objective: str,
+    *,
+    dimension: ArrayLike,
+    signal: ArrayLike | None = None,
+    augmentation: ArrayLike | None = None,
+    temperature: ArrayLike | None = None,
+    views: int = 2,
+    pair: ViewPair | None = None,
+) -> Array:
+    """dL/d log a at a = 1 up to a positive factor, whose sign is the side that flow from I takes.
+
+    Arguments as in `projector`; far cheaper than its minimum, for tracing the boundary EM = 1.
+    """
+    entry = find_objective(objective)
+    both = read_pair(signal, augmentation, views, pair)
+    setting, _, shape = read_setting(entry, both, temperature, dimension, np.inf)
+    landscape = entry.landscape(setting)
+    return landscape.slope(np.zeros(setting.dimension.size), *landscape.parameters).reshape(shape)
+
+
 _ADVICE = {
     "no minimum": "the loss falls towards a = o(sqrt d); cosine-scaled or cosine resolves it",
     "unresolved minima": "two minima are closer than the scan resolves; move a parameter slightly",

@@ -1,0 +1,126 @@
+"""The two halves joined: contrastive training makes a gain, the gain makes an accuracy.
+
+    (objective, temperature, augmentation, signal, dimension)  ->  a  ->  accuracy after the head,
+
+and before the head the accuracy at gain 1 (``encoder="fixed"``: the head alone was trained) or at
+gain sqrt(a) (``encoder="balanced"``: a two-layer linear net trained from a balanced start, which
+splits its composite gain evenly). The gain of `cosine` is exact at finite d while the accuracy is
+the limit n, p -> infinity: a mixed limit; `cosine-scaled` is the consistent one (pipeline.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asymptotics.errors import InvalidInput, NotConverged
+
+Array = NDArray[np.float64]
+
+ENCODERS = ("fixed", "balanced")
+GAIN_NOT_CONVERGED = "gain not converged"
+
+# parameters of the objective, beside the signal that both halves share
+_OF_OBJECTIVE = ("objective", "temperature", "augmentation", "dimension", "views", "encoder")
+
+
+def trained_gain(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """The columns of the gain alone, of flat points (arrays of one length).
+
+    gain (of the lowest minimum, inf at collapse), log_gain, expansion_measure, regime,
+    gain_from_identity (of the minimum that gradient flow from W = I reaches), num_minima,
+    gain_error_estimate, converged, status.
+    """
+    from asymptotics.contrastive.projector import projector
+
+    found = projector(**_objective_parameters(points, fixed))
+    return {
+        "gain": found.gain,
+        "log_gain": found.log_gain,
+        "expansion_measure": found.expansion_measure,
+        "regime": found.regime,
+        "gain_from_identity": found.from_identity,
+        "num_minima": found.num_minima,
+        "gain_error_estimate": found.error_estimate,
+        "converged": found.converged,
+        "status": np.where(found.converged, "converged", GAIN_NOT_CONVERGED),
+    }
+
+
+def fall_at_identity(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> Array:
+    """-dL/d log a at a = 1, times a positive factor: > 0 where flow from W = I expands."""
+    from asymptotics.contrastive.projector import slope_at_identity
+
+    return -slope_at_identity(**_objective_parameters(points, fixed))
+
+
+def _objective_parameters(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    given = {**fixed, **points}
+    for name in ("signal", "augmentation", "dimension"):
+        if given.get(name) is None:
+            raise InvalidInput(f"{name} is required by the objective {given['objective']}")
+    names = ("objective", "signal", "augmentation", "temperature", "dimension", "views")
+    chosen = {name: given[name] for name in names if given.get(name) is not None}
+    # one array at least, so that a single point is a grid of one
+    size = np.size(next(iter(points.values())))
+    return chosen | {"signal": np.broadcast_to(chosen["signal"], (size,))}
+
+
+def trained_accuracy(**parameters: Any) -> dict[str, NDArray[Any]]:
+    """`trained_columns` of one point, every parameter a number; raises where it has no limit.
+
+    Raises NoLimit naming the threshold, NotConverged of the gain or of the saddle point, or
+    InvalidInput.
+    """
+    from asymptotics.limits import limit
+    from asymptotics.sweep import make_problem, product_of_grids
+
+    points, fixed = product_of_grids(parameters)
+    columns = trained_columns(points, fixed)
+    if columns["status"][0] == GAIN_NOT_CONVERGED:
+        raise NotConverged(
+            f"the gain that {parameters['objective']} trains was not found: error estimate "
+            f"{columns['gain_error_estimate'][0]:.1e}; move a parameter slightly"
+        )
+    if not columns["converged"][0]:
+        problem = {k: v for k, v in parameters.items() if k not in _OF_OBJECTIVE}
+        for gain in (columns["gain"][0], _before(columns["gain"], fixed)[0]):
+            limit(make_problem(**problem | {"gain": gain})).raise_on_failure()
+    return columns
+
+
+def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """The columns of a trained head: its gain, then the limit after it, and the accuracy before it.
+
+    `points` are flat arrays of one length, `fixed` the other parameters of `make_problem` and of
+    the objective, `encoder` among them. Where the gain did not converge there is no accuracy.
+    """
+    from asymptotics.limits import limit
+    from asymptotics.sweep import limit_columns, make_problem
+
+    head = trained_gain(points, fixed)
+    unknown = ~head["converged"]
+    gain = np.where(unknown, 1.0, head["gain"])
+    problem = {k: v for k, v in {**fixed, **points}.items() if k not in _OF_OBJECTIVE}
+    after = limit_columns(limit(make_problem(**problem | {"gain": gain})))
+    before = limit_columns(limit(make_problem(**problem | {"gain": _before(gain, fixed)})))
+    columns = head | after
+    for name in ("accuracy", "test_error"):
+        columns[name] = np.where(unknown, np.nan, after[name])
+        columns[f"{name}_after"] = columns[name]
+        columns[f"{name}_before"] = np.where(unknown, np.nan, before[name])
+    status = np.where(after["converged"], before["status"], after["status"])
+    columns["status"] = np.where(unknown, GAIN_NOT_CONVERGED, status)
+    columns["converged"] = after["converged"] & before["converged"] & ~unknown
+    return columns
+
+
+def _before(gain: Array, fixed: Mapping[str, Any]) -> Array:
+    """The gain before the head: 1 for a fixed encoder, sqrt(a) for a balanced two-layer net."""
+    encoder = fixed.get("encoder") or "fixed"
+    if encoder not in ENCODERS:
+        raise InvalidInput(f"encoder must be one of {', '.join(ENCODERS)}, got {encoder!r}")
+    return np.ones_like(gain) if encoder == "fixed" else np.sqrt(gain)
