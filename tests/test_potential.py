@@ -10,10 +10,14 @@ import pytest
 import sympy as sp
 from mpmath import mp
 
-from asymptotics.potential import eliminate_conjugates, isotropic_potential, spectral_potential
-from asymptotics.reference_moments import logistic_prox, margin_moments
-from asymptotics.symbolic_losses import LOSSES, loss_values
-from asymptotics.symbolic_moments import M1, M2, M11, MOMENTS, F
+from asymptotics.reference.moments import logistic_prox, margin_moments
+from asymptotics.symbolic.losses import LOSSES, loss_values
+from asymptotics.symbolic.moments import M1, M2, M11, MOMENTS, F
+from asymptotics.symbolic.potential import (
+    eliminate_conjugates,
+    isotropic_potential,
+    spectral_potential,
+)
 
 REFERENCE = Path(__file__).parent / "reference"
 

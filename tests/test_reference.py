@@ -17,8 +17,8 @@ from asymptotics.reference import (
     reference_accuracy,
     reference_spectrum_accuracy,
 )
-from asymptotics.reference_moments import AFFINE_PIECES, logistic_prox, margin_moments
-from asymptotics.reference_thresholds import reference_collapse, reference_separability
+from asymptotics.reference.moments import AFFINE_PIECES, logistic_prox, margin_moments
+from asymptotics.reference.thresholds import reference_collapse, reference_separability
 
 REFERENCE = Path(__file__).parent / "reference"
 PUBLISHED = json.loads((REFERENCE / "published.json").read_text())

@@ -1,6 +1,6 @@
 """Regenerate the reference values beside this script: ``python tests/reference/make_reference.py``.
 
-Every number comes from the mpmath solver (asymptotics/reference.py) at 25 digits and depends on
+Every number comes from the mpmath solver (asymptotics/reference) at 25 digits and depends on
 nothing else.  Inputs are the binary64 numbers that the JSON files show, so that a float solver and
 the reference are asked the same question.  ``published.json`` is not made here: its values have
 other sources, named in it.
@@ -20,9 +20,10 @@ from mpmath import mp
 from asymptotics.reference import (
     ReferencePoint,
     reference_accuracy,
+    reference_collapse,
+    reference_separability,
     reference_spectrum_accuracy,
 )
-from asymptotics.reference_thresholds import reference_collapse, reference_separability
 
 HERE = Path(__file__).parent
 DIGITS = 25

@@ -7,8 +7,8 @@ from dataclasses import replace
 from mpmath import mp
 
 from asymptotics.errors import NotConverged
-from asymptotics.reference_equations import Equations, State, balanced, newton
-from asymptotics.reference_moments import Number
+from asymptotics.reference.equations import Equations, State, balanced, newton
+from asymptotics.reference.moments import Number
 
 _TOLERANCE = mp.mpf(10) ** -5
 _STEPS = 12

@@ -1,7 +1,7 @@
 r"""The potential of the probe's limit, in sympy; its equations come from differentiation.
 
 A potential is written once, with the loss inside one opaque function F (see
-asymptotics/symbolic_moments.py).  Two forms: isotropic with a gain, and a spectrum whose
+asymptotics/symbolic/moments.py).  Two forms: isotropic with a gain, and a spectrum whose
 stationarity holds both the geometry and the channel half of the fixed point; eliminating the
 conjugate variables of the second gives the first (tests; docs/theory/probe.md).
 
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from asymptotics.symbolic_equations import Equations, Margin
-from asymptotics.symbolic_moments import F
+from asymptotics.symbolic.equations import Equations, Margin
+from asymptotics.symbolic.moments import F
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from asymptotics.symbolic_moments import MOMENTS, Moment
+from asymptotics.symbolic.moments import MOMENTS, Moment
 
 Array = NDArray[np.float64]
 Margin = tuple[sp.Expr, sp.Expr, sp.Expr]

@@ -16,7 +16,7 @@ from mpmath import mp
 from mpmath import mpf as Number
 
 from asymptotics.errors import InvalidInput
-from asymptotics.reference_moments import margin_moments
+from asymptotics.reference.moments import margin_moments
 
 
 @dataclass(frozen=True)

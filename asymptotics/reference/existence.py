@@ -5,8 +5,8 @@ from __future__ import annotations
 from mpmath import mp
 
 from asymptotics.errors import NoLimit
-from asymptotics.reference_equations import Equations
-from asymptotics.reference_thresholds import reference_collapse, reference_separability
+from asymptotics.reference.equations import Equations
+from asymptotics.reference.thresholds import reference_collapse, reference_separability
 
 
 def require_limit(loss: str, equations: Equations) -> None:

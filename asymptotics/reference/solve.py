@@ -1,6 +1,6 @@
 r"""The probe's limit to any number of digits: an mpmath oracle for the float solver.
 
-The equations (asymptotics/reference_equations.py, docs/theory/probe.md) are solved at twenty
+The equations (asymptotics/reference/equations.py, docs/theory/probe.md) are solved at twenty
 digits along a path of ridges that starts at the averaging classifier, then polished at the digits
 asked for.  The last Newton step is taken with more digits and a finer quadrature; its length is
 the stated error.  Nothing is shared with the float kernels.
@@ -15,10 +15,10 @@ from typing import TypeAlias
 from mpmath import mp
 
 from asymptotics.errors import InvalidInput, NotConverged
-from asymptotics.reference_equations import Atom, Equations, State, newton
-from asymptotics.reference_existence import require_limit
-from asymptotics.reference_moments import Number
-from asymptotics.reference_path import follow_ridge, follow_vanishing_ridge
+from asymptotics.reference.equations import Atom, Equations, State, newton
+from asymptotics.reference.existence import require_limit
+from asymptotics.reference.moments import Number
+from asymptotics.reference.path import follow_ridge, follow_vanishing_ridge
 
 Real: TypeAlias = float | int | str | Number
 

@@ -17,8 +17,8 @@ from typing import TypeAlias
 
 from mpmath import mp
 
-from asymptotics.reference_moments import AFFINE_PIECES, Moments, Number, margin_moments
-from asymptotics.reference_thresholds import increasing_root
+from asymptotics.reference.moments import AFFINE_PIECES, Moments, Number, margin_moments
+from asymptotics.reference.thresholds import increasing_root
 
 Atom: TypeAlias = tuple[Number, Number, Number]
 
