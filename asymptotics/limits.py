@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +97,11 @@ def no_limit_message(problem: Problem, sampling_ratio: float, threshold: float) 
             "at or below the interpolation threshold {}: the weights are not determined; use "
             "min-norm there"
         ),
-    }[problem.probe.existence]
+        Existence.NONZERO: (
+            "at or above the collapse threshold {}: with unequal classes and an intercept the "
+            "hinge probe is zero there; use another loss, or no intercept"
+        ),
+    }[problem.probe.exists(problem.intercept)]
     return (
         f"{problem.loss} has no limit at n/p = {sampling_ratio:.6g}, "
         f"{explained.format(f'{threshold:.8g}')}"
@@ -180,14 +185,17 @@ def _observe(equations: SaddlePoint, unknowns: Array) -> dict[str, Array]:
 
 def _existence(problem: Problem, equations: SaddlePoint) -> tuple[Array, NDArray[np.bool_]]:
     """(threshold, whether the limit exists) per point, from the thresholds alone."""
-    kind, ratio = problem.probe.existence, equations.sampling_ratio
+    kind, ratio = problem.probe.exists(problem.intercept), equations.sampling_ratio
     if kind is Existence.ALWAYS:
         return np.full(ratio.shape, np.nan), np.ones(ratio.shape, dtype=bool)
     if kind in (Existence.INTERPOLATING, Existence.DETERMINED):
         threshold = equations.geometry.rank_fraction()
+    elif kind is Existence.NONZERO:
+        assert equations.prior is not None
+        threshold = collapse_of(equations.geometry, equations.prior)
     else:
         threshold = separability_of(equations.geometry, equations.prior)
-    below = kind in (Existence.INTERPOLATING, Existence.SEPARABLE)
+    below = kind in (Existence.INTERPOLATING, Existence.SEPARABLE, Existence.NONZERO)
     return threshold, ratio < threshold if below else ratio > threshold
 
 
@@ -196,9 +204,21 @@ def separability_of(geometry: Geometry, prior: Array | None) -> Array:
     # scipy.optimize takes as long to import as everything else together
     from asymptotics.thresholds import separability
 
+    return _of_rank(geometry, lambda radius: separability(radius, prior).threshold)
+
+
+def collapse_of(geometry: Geometry, prior: Array) -> Array:
+    """n/p above which the hinge probe with an intercept is zero (`thresholds.hinge_collapse`)."""
+    from asymptotics.thresholds import hinge_collapse
+
+    return _of_rank(geometry, lambda radius: hinge_collapse(radius, prior))
+
+
+def _of_rank(geometry: Geometry, threshold: Callable[[Array], Array]) -> Array:
+    """A threshold of the invariant signal, per dimension of S's range; infinite without noise."""
     radius = geometry.separation()
     finite = np.isfinite(radius)
-    star = separability(np.where(finite, radius, 0.0), prior).threshold
+    star = threshold(np.where(finite, radius, 0.0))
     return np.where(finite, geometry.rank_fraction() * star, np.inf)
 
 

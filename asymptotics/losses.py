@@ -85,6 +85,15 @@ class Loss:
         """Whether every Gaussian mean of the envelope's derivatives is a closed form in erf."""
         return all(isinstance(piece, Quadratic) for piece in self.pieces)
 
+    @property
+    def kink(self) -> float | None:
+        """Where the slope jumps by a finite amount, if it does."""
+        for left, right in zip(self.pieces, self.pieces[1:], strict=False):
+            at = np.array([left.upper])
+            if left.derivative(at)[0] < right.derivative(at)[0]:
+                return left.upper
+        return None
+
     def slope_at_zero(self) -> float:
         """loss'(0), the slope that the probe sees as the ridge goes to infinity."""
         piece = next((p for p in self.pieces if p.lower <= 0 < p.upper), self.pieces[0])

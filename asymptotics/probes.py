@@ -23,6 +23,7 @@ class Existence(Enum):
     INSEPARABLE = "above the separability threshold"
     INTERPOLATING = "below the interpolation threshold"
     DETERMINED = "above the interpolation threshold"
+    NONZERO = "below the collapse threshold"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Probe:
     """One row of the table.
 
     ridge: the fixed ridge of a limit, or None where the user gives a positive one.
+    existence, with_intercept: for which n/p the limit exists; the latter where a fitted intercept
+        changes that.
     """
 
     name: str
@@ -37,6 +40,11 @@ class Probe:
     ridge: float | None
     existence: Existence
     summary: str
+    with_intercept: Existence | None = None
+
+    def exists(self, intercept: bool) -> Existence:
+        """For which n/p the limit exists, with or without a fitted intercept."""
+        return self.with_intercept if intercept and self.with_intercept else self.existence
 
 
 PROBES: dict[str, Probe] = {
@@ -44,7 +52,15 @@ PROBES: dict[str, Probe] = {
     for probe in (
         Probe("square", LOSSES["square"], None, Existence.ALWAYS, "(1 - u)^2 / 2"),
         Probe("logistic", LOSSES["logistic"], None, Existence.ALWAYS, "log(1 + exp(-u))"),
-        Probe("hinge", LOSSES["hinge"], None, Existence.ALWAYS, "max(0, 1 - u)"),
+        Probe(
+            "hinge",
+            LOSSES["hinge"],
+            None,
+            Existence.ALWAYS,
+            "max(0, 1 - u)",
+            # unequal classes can put all the fit into the intercept (probe.md, 17a)
+            with_intercept=Existence.NONZERO,
+        ),
         Probe(
             "squared-hinge",
             LOSSES["squared-hinge"],

@@ -1,6 +1,7 @@
 """The equations of the probe's limit as a scale-free residual with its Jacobian.
 
-Unknowns per point: log gamma, log(m/B_1(1, 1)), log q with q = s^2, and with an intercept b. With
+Unknowns per point: log gamma, log(m/B_1(1, 1)), log q with q = s^2, and with an intercept b; if
+the loss has a kink, (m + b - kink)/s of the larger class instead, whose margins rest there. With
 the margin of class y distributed as m + y b + s Z and, from the loss (channel),
 
     Vhat = E M'',   mhat = -E M',   qhat = E M'^2         (probe.md, channel)
@@ -63,9 +64,33 @@ class SaddlePoint:
 
     def order_parameters(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """(gamma, m, q, b) of the unknowns; b is 0 without an intercept."""
-        q = np.exp(x[2])
-        intercept = np.zeros_like(q) if self.prior is None else x[3]
-        return np.exp(x[0]), self.mean_scale() * np.exp(x[1]), q, intercept
+        m, q = self.mean_scale() * np.exp(x[1]), np.exp(x[2])
+        if self.prior is None:
+            return np.exp(x[0]), m, q, np.zeros_like(q)
+        kink = self.loss.kink
+        b = x[3] if kink is None else self._majority() * (kink - m + np.sqrt(q) * x[3])
+        return np.exp(x[0]), m, q, b
+
+    def intercept_slopes(self, x: Array) -> tuple[Array, Array, Array]:
+        """db/dlog m, db/dlog q and db/dx_3."""
+        zero, one = np.zeros_like(x[0]), np.ones_like(x[0])
+        if self.loss.kink is None:
+            return zero, zero, one
+        _, m, q, _ = self.order_parameters(x)
+        side, s = self._majority(), np.sqrt(q)
+        return -side * m, 0.5 * side * s * x[3], side * s
+
+    def at_intercept(self, x: Array, intercept: Array) -> Array:
+        """The unknowns with b = `intercept` and the rest as in `x`."""
+        _, m, q, _ = self.order_parameters(x)
+        kink = self.loss.kink
+        if kink is not None:
+            intercept = (self._majority() * intercept - kink + m) / np.sqrt(q)
+        return np.concatenate([x[:3], intercept[None]])
+
+    def _majority(self) -> Array:
+        assert self.prior is not None
+        return np.where(self.prior >= 0.5, 1.0, -1.0)
 
     def mean_scale(self) -> Array:
         """What m is measured by: overlaps_1 at ridge and curvature 1, 0 without a signal."""
@@ -95,7 +120,8 @@ class SaddlePoint:
             slopes[:, 1] += weight * m * by_mean
             slopes[:, 2] += weight * by_log_q
             if self.prior is not None:
-                slopes[:, 3] += weight * label * by_mean
+                for unknown, slope in enumerate(self.intercept_slopes(x), start=1):
+                    slopes[:, unknown] += weight * label * slope * by_mean
         return hats, slopes
 
     def residual(self, x: Array, nodes: int, quadrature: bool = False) -> tuple[Array, Array]:

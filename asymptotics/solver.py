@@ -82,7 +82,7 @@ def _follow_prior(equations: SaddlePoint) -> tuple[Array, Array]:
         return replace(equations.take(points), prior=expit(odds[points] * (1 - left)))
 
     balanced = _solve_row(replace(equations, prior=None)).unknowns
-    x = np.concatenate([balanced, np.zeros((1, odds.size))])
+    x = _without_intercept(equations, balanced)
     start, end = np.ones_like(odds), np.zeros_like(odds)
     return continuation(at, x, start, end, 2 * _COARSE_NODES, _ROUGH, stride=0.2)
 
@@ -122,28 +122,34 @@ def _balance(equations: SaddlePoint, x: Array, nodes: int) -> Array:
     """
     if equations.prior is None:
         return x
-    x = x.copy()
-    gamma, m, q, _ = equations.order_parameters(x)
+    gamma, m, q, b = equations.order_parameters(x)
     high = np.arcsinh(50 + np.abs(m) + 20 * np.sqrt(q) + 2 * gamma)
     low = -high
     for _ in range(80):
+        x = equations.at_intercept(x, b)
         hats, slopes = equations.channel(x, nodes)
-        tilt, slope = hats[3], slopes[3, 3]
-        here = np.arcsinh(x[3])
-        low, high = np.where(tilt < 0, here, low), np.where(tilt > 0, here, high)
-        target = np.arcsinh(x[3] - tilt / np.where(slope > 0, slope, np.inf))
-        inside = (low < target) & (target < high) & (slope > 0) & (high - low < 1.0)
-        x[3] = np.sinh(np.where(inside, target, 0.5 * (low + high)))
+        tilt, slope = hats[3], slopes[3, 3] / equations.intercept_slopes(x)[2]
         if np.all(np.abs(tilt) <= 1e-3 * np.sqrt(hats[2])):
             break
+        here = np.arcsinh(b)
+        low, high = np.where(tilt < 0, here, low), np.where(tilt > 0, here, high)
+        target = np.arcsinh(b - tilt / np.where(slope > 0, slope, np.inf))
+        inside = (low < target) & (target < high) & (slope > 0) & (high - low < 1.0)
+        b = np.sinh(np.where(inside, target, 0.5 * (low + high)))
     return x
 
 
 def _unknowns(equations: SaddlePoint, log_gamma: Array, m: Array, log_q: Array) -> Array:
     scale = equations.mean_scale()
     log_m = np.log(np.where(scale > 0, m / np.where(scale > 0, scale, 1.0), 1.0))
-    rows = [log_gamma, log_m, log_q]
-    return np.stack(rows + [np.zeros_like(m)] * (equations.num_unknowns - 3))
+    x = np.stack([log_gamma, log_m, log_q])
+    return x if equations.prior is None else _without_intercept(equations, x)
+
+
+def _without_intercept(equations: SaddlePoint, x: Array) -> Array:
+    """The three unknowns `x` with a fourth that makes b = 0."""
+    padded = np.concatenate([x, np.zeros((1, x.shape[1]))])
+    return equations.at_intercept(padded, np.zeros(x.shape[1]))
 
 
 def _start(equations: SaddlePoint) -> Array:

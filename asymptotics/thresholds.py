@@ -15,9 +15,11 @@ from math import pi, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize.elementwise import find_root
-from scipy.special import erfcx, roots_laguerre
+from scipy.special import erfcx, ndtri, roots_laguerre
 
 from asymptotics.errors import InvalidInput, NotConverged
+from asymptotics.gauss import MarginMoments, margin_moments
+from asymptotics.losses import LOSSES
 
 Array = NDArray[np.float64]
 
@@ -59,6 +61,54 @@ def separability(signal: ArrayLike, prior: ArrayLike | None = None) -> Separabil
     with np.errstate(over="ignore"):
         threshold = (1 - rho**2) * np.exp(-_log_excess(radius * rho, b, share, 2))
     return Separability(threshold, rho, b)
+
+
+def hinge_collapse(signal: ArrayLike, prior: ArrayLike) -> Array:
+    """n/p above which the hinge probe with an intercept is theta = 0, at any ridge and gain.
+
+    With unequal classes the intercept rests on the majority's kink. In the limit gamma -> 0 at
+    w = 1 + gamma (mu + s z) the equations close at delta_c (probe.md, 17a):
+
+        P(-1 < w < 0) = 1/(delta pi_max),    E min(1, (-w)_+) = r = pi_min/pi_max,
+        s^2 = (2 pi_min R delta)^2 + delta (pi_max E min(1, (-w)_+)^2 + pi_min),   w = mu + s z.
+
+    Infinite unless R < phi(z)/(2 r) with Phi(-z) = r, so for balanced classes. `signal` and
+    `prior` broadcast. Ours, heuristic; checked against fitted machines in the tests.
+    """
+    radius, share = np.broadcast_arrays(np.asarray(signal, float), np.asarray(prior, float))
+    rare = np.minimum(share, 1 - share)
+    ratio = rare / (1 - rare)
+    quantile = -ndtri(ratio)
+    finite = (share != 0.5) & (2 * radius * ratio < np.exp(-0.5 * quantile**2) / sqrt(2 * pi))
+    threshold = np.full(radius.shape, np.inf)
+    if np.any(finite):
+        r, p = radius[finite], rare[finite]
+        log_s = _root(_hinge_variance, np.full(r.shape, -8.0), np.full(r.shape, 60.0), r, p)
+        threshold[finite] = _hinge_scaling(log_s, p)[0]
+    return threshold
+
+
+def _hinge_variance(log_s: Array, radius: Array, rare: Array) -> Array:
+    """log of s^2 over its right-hand side in `hinge_collapse`."""
+    delta, second = _hinge_scaling(log_s, rare)
+    variance = (2 * rare * radius * delta) ** 2 + delta * ((1 - rare) * second + rare)
+    return 2 * log_s - np.log(variance)
+
+
+def _hinge_scaling(log_s: Array, rare: Array) -> tuple[Array, Array]:
+    """(delta, E min(1, (-w)_+)^2) at s, with mu from the balance of the classes."""
+    s = np.exp(log_s)
+
+    def law(mu: Array, s: Array) -> MarginMoments:
+        # gamma = 1 puts the hinge's kink interval at 0 < w < 1, here moved to -1 < w < 0
+        return margin_moments(LOSSES["hinge"], np.ones_like(s), 1 + mu, s, nodes=1)
+
+    def balance(mu: Array, s: Array, rare: Array) -> Array:
+        return 1 + law(mu, s).m1 * (1 - rare) / rare
+
+    reach = 2 + 40 * s
+    found = law(_root(balance, -reach, reach, s, rare), s)
+    return 1 / ((1 - rare) * found.m2), found.m11
 
 
 def _slope(rho: Array, radius: Array, prior: Array) -> Array:
