@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib as mpl
 import numpy as np
@@ -91,6 +91,45 @@ def plot_curve(
         _mark_missing(axes, table, axis)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(loc="best")
+    return figure
+
+
+class Measured(Protocol):
+    """Predictions with their interval, and measurements with their standard error, by size."""
+
+    num_samples: NDArray[np.intp]
+    predicted: NDArray[np.float64]
+    predicted_low: NDArray[np.float64]
+    predicted_high: NDArray[np.float64]
+    measured: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+
+
+def plot_measured(curve: Measured, title: str) -> Figure:
+    """Predicted accuracy as a line in its interval, measured accuracy with two standard errors."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        n = curve.num_samples
+        axes.fill_between(
+            n, curve.predicted_low, curve.predicted_high, color="0.85", label="95% interval"
+        )
+        axes.plot(n, curve.predicted, color=LINES[0][0], label="predicted")
+        axes.errorbar(
+            n,
+            curve.measured,
+            2 * curve.standard_error,
+            fmt="o",
+            color=LINES[1][0],
+            markersize=3.5,
+            linewidth=0.9,
+            label="measured (2 s.e.)",
+        )
+        axes.set_xscale("log")
+        axes.set_xlabel(LABELS["num_samples"])
+        axes.set_ylabel("test accuracy")
+        axes.set_title(title, fontsize=9)
+        axes.legend(loc="best")
     return figure
 
 

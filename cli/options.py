@@ -106,16 +106,21 @@ def mixture_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def loss_option(required: bool = True) -> Decorator:
+    """--loss NAME."""
+    return click.option(
+        "--loss",
+        required=required,
+        metavar="NAME",
+        help="square, logistic, hinge, squared-hinge (need --ridge); max-margin, min-norm, "
+        "least-squares, logistic-mle, averaging, bayes (refuse it).",
+    )
+
+
 def probe_options(required: bool = True) -> Decorator:
     """--loss, --sampling-ratio, --ridge and its convention, --gain: the probe and its features."""
     options = (
-        click.option(
-            "--loss",
-            required=required,
-            metavar="NAME",
-            help="square, logistic, hinge, squared-hinge (need --ridge); max-margin, min-norm, "
-            "least-squares, logistic-mle, averaging, bayes (refuse it).",
-        ),
+        loss_option(required),
         grid_option("--sampling-ratio", "n/p > 0, samples per dimension.", required=required),
         grid_option("--ridge", "Penalty > 0, in the --ridge-convention."),
         click.option(
@@ -196,19 +201,24 @@ def check_training(options: dict[str, Any], objective: str | None) -> None:
             raise click.UsageError(f"--{name} is required with --objective {objective}")
 
 
-def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of `asymptotics.sweep` from parsed options; conflicts are usage errors."""
+def check_ridge(loss: str, ridge: Any) -> None:
+    """Usage errors of --ridge: missing beside a penalised loss, or beside a limit."""
     from asymptotics.probes import find_probe
 
+    probe = find_probe(loss)
+    if probe.ridge is None and ridge is None:
+        raise click.UsageError(f"--ridge is required with --loss {probe.name}")
+    if probe.ridge is not None and ridge is not None:
+        raise click.UsageError(f"--ridge cannot be given with --loss {probe.name}, a limit")
+
+
+def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of `asymptotics.sweep` from parsed options; conflicts are usage errors."""
     sources = [name for name in ("signal", "spectrum", "arrays") if options[name] is not None]
     if len(sources) != 1:
         given = " and ".join(f"--{name}" for name in sources) or "none"
         raise click.UsageError(f"give exactly one of --signal, --spectrum, --arrays; got {given}")
-    probe = find_probe(options["loss"])
-    if probe.ridge is None and options["ridge"] is None:
-        raise click.UsageError(f"--ridge is required with --loss {probe.name}")
-    if probe.ridge is not None and options["ridge"] is not None:
-        raise click.UsageError(f"--ridge cannot be given with --loss {probe.name}, a limit")
+    check_ridge(options["loss"], options["ridge"])
     if options["ridge_convention"] in ("sum", "C") and options["num_samples"] is None:
         raise click.UsageError(
             f"--num-samples is required with --ridge-convention {options['ridge_convention']}"
