@@ -23,11 +23,11 @@ _BAR_LABELS = {
     "accuracy-before": "accuracy before the head",
     "accuracy-gained": "accuracy gained by the head",
 }
-# boundary -> (colour, dash, legend); white under-strokes keep them legible on any cell
-_BOUNDARIES: dict[str, tuple[str, Any, str]] = {
-    "em_one": ("black", "-", r"$\mathrm{EM} = 1$"),
-    "collapse": ("black", (0, (4, 2)), "collapse"),
-    "head": ("black", (0, (1, 1.2)), "head helps = hurts"),
+# boundary -> (dash, legend); white under-strokes keep them legible on any cell
+_BOUNDARIES: dict[str, tuple[Any, str]] = {
+    "em_one": ("-", r"$\mathrm{EM} = 1$"),
+    "collapse": ((0, (4, 2)), "collapse"),
+    "head": ((0, (1, 1.2)), "head helps = hurts"),
 }
 # the level at which a diverging map changes colour; the others are sequential
 _TURNING = {"log-gain": 0.0, "accuracy-gained": 0.0}
@@ -44,7 +44,7 @@ def plot_phase(diagram: PhaseDiagram, quantity: str, cuts: Array | None = None) 
         left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
         values = diagram.cells(quantity)
         _draw_cells(figure, left, diagram, quantity, values)
-        _draw_boundaries(left, diagram, quantity)
+        _draw_boundaries(left, diagram)
         rows = _rows_of(diagram, cuts)
         _draw_cuts(right, diagram, quantity, values, rows)
         for row in rows:
@@ -105,20 +105,19 @@ def _is_log(grid: Array) -> bool:
     return bool(grid.size > 2 and grid[0] > 0 and steps[-1] > 3 * steps[0])
 
 
-def _draw_boundaries(axes: Axes, diagram: PhaseDiagram, quantity: str) -> None:
-    drawn = set()
-    for boundary in diagram.boundaries:
-        colour, dash, label = _BOUNDARIES[boundary.name]
-        axes.plot(boundary.x, boundary.y, color="white", linewidth=2.6, alpha=0.8)
-        axes.plot(
-            boundary.x,
-            boundary.y,
-            color=colour,
-            linestyle=dash,
-            linewidth=1.3,
-            label=None if boundary.name in drawn else label,
-        )
-        drawn.add(boundary.name)
+def _draw_boundaries(axes: Axes, diagram: PhaseDiagram) -> None:
+    # EM = 1 is always a boundary of the head too: drawn once, under both names
+    traced = {name: [b for b in diagram.boundaries if b.name == name] for name in _BOUNDARIES}
+    at_one = {(b.x.tobytes(), b.y.tobytes()) for b in traced["em_one"]}
+    traced["head"] = [b for b in traced["head"] if (b.x.tobytes(), b.y.tobytes()) not in at_one]
+    for name, branches in traced.items():
+        dash, label = _BOUNDARIES[name]
+        if name == "em_one" and "accuracy" in diagram.table.columns:
+            label = f"{label}, {_BOUNDARIES['head'][1]}"
+        for branch in branches:
+            axes.plot(branch.x, branch.y, color="white", linewidth=2.6, alpha=0.8)
+            axes.plot(branch.x, branch.y, color="black", linestyle=dash, linewidth=1.3, label=label)
+            label = "_once"
     if axes.get_legend_handles_labels()[1]:
         axes.legend(loc="best", fontsize=7, frameon=True, framealpha=0.85, edgecolor="none")
 

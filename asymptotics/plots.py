@@ -126,10 +126,13 @@ def plot_measured(curve: Measured, title: str) -> Figure:
             label="measured (2 s.e.)",
         )
         axes.set_xscale("log")
+        axes.set_xticks(n, [str(size) for size in n])
+        axes.minorticks_off()
+        axes.set_ylim(top=min(axes.get_ylim()[1], 1.002))
         axes.set_xlabel(LABELS["num_samples"])
         axes.set_ylabel("test accuracy")
         axes.set_title(title, fontsize=9)
-        axes.legend(loc="best")
+        axes.legend(loc="lower right")
     return figure
 
 

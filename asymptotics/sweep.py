@@ -140,7 +140,9 @@ def product_of_grids(
             raise InvalidInput(f"{name}: a grid is a non-empty list of numbers")
     mesh = np.meshgrid(*grids.values(), indexing="ij")
     points = {name: np.ravel(values) for name, values in zip(grids, mesh, strict=True)}
-    fixed = {name: value for name, value in parameters.items() if name not in grids}
+    fixed = {
+        name: value for name, value in parameters.items() if name not in grids and value is not None
+    }
     return points, fixed
 
 

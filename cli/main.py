@@ -21,6 +21,7 @@ COMMANDS = {
     "accuracy": "limiting accuracy of one probe",
     "curve": "limiting accuracy along a grid, a line per value of another",
     "features": "a file of real features: predicted against measured accuracy",
+    "equations": "the potential of a problem and its equations, as text or LaTeX",
     "phase": "a phase diagram of temperature against augmentation, with its boundaries",
     "projector": "the gain that a contrastive objective trains",
     "thresholds": "separability, interpolation, and where training turns",
