@@ -11,7 +11,9 @@ _FORMATS = ("text", "latex", "json")
 
 
 @click.command("equations")
-@click.option("--loss", metavar="NAME", help="A loss or limit of accuracy; any convex loss if none.")
+@click.option(
+    "--loss", metavar="NAME", help="A loss or limit of accuracy; any convex loss if none."
+)
 @click.option("--intercept", is_flag=True, help="Fit an unpenalised intercept.")
 @click.option(
     "--spectrum-atoms",

@@ -15,7 +15,8 @@ from asymptotics.symbolic.losses import Sigmoid, Softplus
 from asymptotics.symbolic.moments import MOMENTS
 from asymptotics.symbolic.statement import Statement
 
-_TERMS_PER_LINE = 4
+# characters of plain text that fill a line of LaTeX
+_LINE = 72
 
 # a moment's integrand as "M' M'' z" in its name: M12z is E[M' M'' z]
 _FACTORS = {
@@ -41,7 +42,7 @@ _FUNCTIONS = {"loss": r"\ell", "loss'": r"\ell'", "F": "F"} | {
 }
 
 
-class TextPrinter(StrPrinter):  # type: ignore[misc]
+class TextPrinter(StrPrinter):
     """One line of plain text."""
 
     def _print_Symbol(self, symbol: sp.Symbol) -> str:
@@ -53,12 +54,15 @@ class TextPrinter(StrPrinter):  # type: ignore[misc]
     def _print_NormalCdf(self, function: sp.Expr) -> str:
         return f"Phi_N({self._print(function.args[0])})"
 
+    def _print_Infinity(self, infinity: sp.Expr) -> str:
+        return "infinity"
+
     def _print_Piecewise(self, pieces: sp.Piecewise) -> str:
         (first, condition), (second, _) = pieces.args
         return f"{self._print(first)} if {self._print(condition)}, else {self._print(second)}"
 
 
-class FragmentPrinter(LatexPrinter):  # type: ignore[misc]
+class FragmentPrinter(LatexPrinter):
     """LaTeX without packages: what both TeX and matplotlib's mathtext read."""
 
     def _print_Symbol(self, symbol: sp.Symbol, style: str = "plain") -> str:
@@ -169,23 +173,32 @@ def _prose(words: str) -> str:
     replaced = words.replace("+-R muhat", r"$\pm R\hat\mu$").replace("muhat", r"$\hat\mu$")
     replaced = replaced.replace("(1/n) sum loss + (lambda/2) |theta|^2", _PENALISED)
     replaced = replaced.replace("W^T W", "$W^T W$").replace("|z|^2", "$|z|^2$")
-    return replaced.replace("0 <= u <= 1", r"$0 \le u \le 1$").replace("theta.z", r"$\theta\cdot z$")
+    return replaced.replace("0 <= u <= 1", r"$0 \leq u \leq 1$").replace(
+        "theta.z", r"$\theta\cdot z$"
+    )
 
 
 _PENALISED = r"$\frac{1}{n} \sum_i \ell(y_i\, z_i\cdot\theta) + \frac{\lambda}{2} |\theta|^2$"
 
 
 def _display(left: str, expression: sp.Expr, right: str) -> str:
-    terms = sp.Add.make_args(expression)
-    if len(terms) <= _TERMS_PER_LINE:
-        return rf"\[ {left} = {latex_of(expression)}{right} \]"
-    ordered = expression.as_ordered_terms()
-    rows = []
-    for start in range(0, len(ordered), _TERMS_PER_LINE):
-        row = latex_of(sp.Add(*ordered[start : start + _TERMS_PER_LINE]))
-        joined = row if start == 0 or row.startswith("-") else "+ " + row
-        rows.append(rf"\displaystyle {left + ' = ' if start == 0 else r'\quad {} '}{joined}")
-    body = " \\\\[1ex]\n".join(rows)
-    return "\\[ \\begin{array}{l}\n" + body + right + "\n\\end{array} \\]"
+    rows = [latex_of(sp.Add(*terms)) for terms in _rows(expression)]
+    if len(rows) == 1:
+        return rf"\[ {left} = {rows[0]}{right} \]"
+    rest = [row if row.startswith("-") else f"+ {row}" for row in rows[1:]]
+    joined = " \\\\[1ex]\n\\displaystyle \\quad {} ".join([f"{left} = {rows[0]}", *rest])
+    return f"\\[ \\begin{{array}}{{l}}\n\\displaystyle {joined}{right}\n\\end{{array}} \\]"
 
 
+def _rows(expression: sp.Expr) -> list[list[sp.Expr]]:
+    """The terms of a sum, in as few lines as their printed lengths allow."""
+    rows: list[list[sp.Expr]] = []
+    length = _LINE
+    for term in expression.as_ordered_terms():
+        size = len(text_of(term))
+        if length + size > _LINE:
+            rows.append([])
+            length = 0
+        rows[-1].append(term)
+        length += size
+    return rows

@@ -53,19 +53,18 @@ def probe_statement(
     ``num_atoms`` None is the isotropic family with a gain, else a spectrum of that many atoms.
     Raises InvalidInput for an unknown loss, and for those without a saddle point.
     """
-    spectrum = num_atoms is not None
-    if spectrum and num_atoms < 1:
+    if num_atoms is None:
+        potential, own = isotropic_potential(intercept), vocabulary.ISOTROPIC
+    elif num_atoms >= 1:
+        potential, own = spectral_potential(num_atoms, intercept), vocabulary.SPECTRAL
+    else:
         raise InvalidInput(f"spectrum atoms must be at least 1, got {num_atoms}")
-    potential = (
-        spectral_potential(num_atoms, intercept) if spectrum else isotropic_potential(intercept)
-    )
     ridge = next(symbol for symbol in potential.parameters if symbol.name == "lambda")
     fixed = _fixed_ridge(loss, intercept)
     values = {} if fixed is None else {ridge: fixed}
     moments = _moment_symbols(potential)
     equations = zip(potential.unknowns, potential.equations().expressions, strict=True)
     common = [d for d in vocabulary.COMMON if fixed is None or d.symbol != "lambda"]
-    own = vocabulary.SPECTRAL if spectrum else vocabulary.ISOTROPIC
     return Statement(
         title=f"{loss or 'any convex loss'}, {_geometry_name(num_atoms)}"
         + (", with an intercept" if intercept else ""),

@@ -74,9 +74,7 @@ ISOTROPIC = (
 )
 SPECTRAL = (
     _words("m, q", "mean and variance of the margin y theta.z of a fresh sample"),
-    _words(
-        "vhat, mhat, qhat", "conjugates of q, m and gamma", r"\hat{V}, \hat{m}, \hat{q}"
-    ),
+    _words("vhat, mhat, qhat", "conjugates of q, m and gamma", r"\hat{V}, \hat{m}, \hat{q}"),
     _words(
         "s_k, w_k, c_k",
         "eigenvalue of the covariance, its weight (fraction of the dimensions), and the squared "
