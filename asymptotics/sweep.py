@@ -109,6 +109,9 @@ SWEPT = (
     "num_samples",
     "dimension",
     "augmentation",
+    "augmentation_across",
+    "redrawn",
+    "masked",
     "temperature",
 )
 

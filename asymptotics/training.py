@@ -11,12 +11,16 @@ the limit n, p -> infinity: a mixed limit; `cosine-scaled` is the consistent one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.contrastive.views import ViewPair, anisotropic_noise, class_redraw, masking
 from asymptotics.errors import InvalidInput, NotConverged
+
+if TYPE_CHECKING:
+    from asymptotics.contrastive.projector import Projection
 
 Array = NDArray[np.float64]
 
@@ -24,7 +28,17 @@ ENCODERS = ("fixed", "balanced")
 GAIN_NOT_CONVERGED = "gain not converged"
 
 # parameters of the objective, beside the signal that both halves share
-_OF_OBJECTIVE = ("objective", "temperature", "augmentation", "dimension", "views", "encoder")
+_OF_OBJECTIVE = (
+    "objective",
+    "temperature",
+    "augmentation",
+    "augmentation_across",
+    "redrawn",
+    "masked",
+    "dimension",
+    "views",
+    "encoder",
+)
 
 
 def trained_gain(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
@@ -50,6 +64,18 @@ def trained_gain(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[st
     }
 
 
+def trained_projection(*, negatives: float = np.inf, **parameters: Any) -> Projection:
+    """`asymptotics.projector` of one point, with the augmentation by name (see the command line).
+
+    Parameters: objective, signal, dimension, temperature, views, and one of augmentation (with
+    augmentation_across), redrawn, masked.
+    """
+    from asymptotics.contrastive.projector import projector
+
+    given = _objective_parameters({"signal": parameters["signal"]}, parameters)
+    return projector(**given | {"negatives": negatives})
+
+
 def fall_at_identity(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> Array:
     """-dL/d log a at a = 1, times a positive factor: > 0 where flow from W = I expands."""
     from asymptotics.contrastive.projector import slope_at_identity
@@ -59,14 +85,36 @@ def fall_at_identity(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> Arr
 
 def _objective_parameters(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
     given = {**fixed, **points}
-    for name in ("signal", "augmentation", "dimension"):
+    for name in ("signal", "dimension"):
         if given.get(name) is None:
             raise InvalidInput(f"{name} is required by the objective {given['objective']}")
-    names = ("objective", "signal", "augmentation", "temperature", "dimension", "views")
+    names = ("objective", "temperature", "dimension")
     chosen = {name: given[name] for name in names if given.get(name) is not None}
-    # one array at least, so that a single point is a grid of one
-    size = np.size(next(iter(points.values())))
-    return chosen | {"signal": np.broadcast_to(chosen["signal"], (size,))}
+    # one array at least, so that a single point of a grid is a grid of one
+    shape = np.shape(next(iter(points.values())))
+    given["signal"] = np.broadcast_to(given["signal"], shape)
+    return chosen | {"pair": _view_pair(given)}
+
+
+def _view_pair(given: Mapping[str, Any]) -> ViewPair:
+    """The two views: Gaussian noise, a redraw within the class, or masked coordinates."""
+    kinds = [name for name in ("augmentation", "redrawn", "masked") if given.get(name) is not None]
+    if len(kinds) != 1:
+        got = " and ".join(kinds) or "none"
+        raise InvalidInput(f"give exactly one of augmentation, redrawn and masked, got {got}")
+    signal, views = given["signal"], given.get("views") or 2
+    if kinds == ["redrawn"]:
+        return class_redraw(signal, given["redrawn"])
+    if kinds == ["masked"]:
+        if given["objective"] != "spectral":
+            raise InvalidInput(
+                f"masked views are not Gaussian, and {given['objective']} sees more than their "
+                "second moments; masked is for spectral (docs/theory/contrastive.md has the rest)"
+            )
+        return masking(signal, given["masked"], given["dimension"], views)
+    along = given["augmentation"]
+    across = given.get("augmentation_across")
+    return anisotropic_noise(signal, along, along if across is None else across, views)
 
 
 def trained_accuracy(**parameters: Any) -> dict[str, NDArray[Any]]:

@@ -159,6 +159,19 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             grid_option("--temperature", "tau > 0 of the contrastive loss."),
             grid_option("--augmentation", "sigma >= 0, deviation of the augmentation noise."),
+            grid_option(
+                "--augmentation-across",
+                "Deviation of the noise across the signal; --augmentation is then that along it.",
+            ),
+            grid_option(
+                "--redrawn",
+                "Instead of noise: share in [0, 1] of the within-class variance drawn anew.",
+            ),
+            grid_option(
+                "--masked",
+                "Instead of noise: probability in [0, 1) that a coordinate is set to zero "
+                "(spectral objective).",
+            ),
             grid_option("--dimension", "d >= 2, of the representation, in the objective."),
             click.option(
                 "--views",
@@ -182,23 +195,38 @@ encoder_option = click.option(
 )
 
 
+_AUGMENTATIONS = ("augmentation", "redrawn", "masked")
+
+
 def check_training(options: dict[str, Any], objective: str | None) -> None:
     """Usage errors of the training options: a gain beside an objective, or parts missing."""
-    named = [n for n in ("temperature", "augmentation", "dimension") if options[n] is not None]
+    names = ("temperature", *_AUGMENTATIONS, "augmentation_across", "dimension")
+    given = [_flag(name) for name in names if options[name] is not None]
     if objective is None:
-        if named:
-            raise click.UsageError(f"--{named[0]} needs an --objective")
+        if given:
+            raise click.UsageError(f"{given[0]} needs an --objective")
         return
     if options.get("gain") is not None:
         raise click.UsageError("--gain and --objective exclude one another")
     from asymptotics.contrastive.inputs import find_objective
 
-    needed = ["augmentation", "dimension"]
+    kinds = [_flag(name) for name in _AUGMENTATIONS if options[name] is not None]
+    if len(kinds) > 1:
+        raise click.UsageError(f"{kinds[0]} and {kinds[1]} exclude one another")
+    needed = ["dimension"]
+    if not kinds:
+        needed.insert(0, "augmentation")
     if "temperature" in find_objective(objective).needs:
         needed.append("temperature")
     for name in needed:
         if options[name] is None:
             raise click.UsageError(f"--{name} is required with --objective {objective}")
+    if options["augmentation_across"] is not None and options["augmentation"] is None:
+        raise click.UsageError("--augmentation-across needs --augmentation, the noise along")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def check_ridge(loss: str, ridge: Any) -> None:

@@ -27,7 +27,18 @@ from cli.output import (
 )
 from cli.parallel import jobs_option, workers
 
-_AXES = ("temperature", "augmentation", "signal", "dimension", "sampling_ratio", "ridge", "prior")
+_AXES = (
+    "temperature",
+    "augmentation",
+    "augmentation_across",
+    "redrawn",
+    "masked",
+    "signal",
+    "dimension",
+    "sampling_ratio",
+    "ridge",
+    "prior",
+)
 
 
 @click.command("phase")
@@ -112,5 +123,5 @@ def _parameters(options: dict[str, Any]) -> dict[str, Any]:
     if options["signal"] is None:
         raise click.UsageError("--signal is required")
     check_training(options, options["objective"])
-    names = ("objective", "signal", "dimension", "augmentation", "temperature", "views")
-    return {name: options[name] for name in names}
+    dropped = ("loss", "prior", "intercept", "ridge_convention", "encoder", "gain")
+    return {name: value for name, value in options.items() if name not in dropped}

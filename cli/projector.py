@@ -34,13 +34,11 @@ def command(as_json: bool, negatives: float, **options: Any) -> None:
     if options["objective"] is None:
         raise click.UsageError("--objective is required")
     check_training(options, options["objective"])
-    parameters = single_values(options)
-    from asymptotics.contrastive.projector import projector
+    parameters = {k: v for k, v in single_values(options).items() if v is not None}
+    from asymptotics.training import trained_projection
 
-    objective = parameters.pop("objective")
-    found = projector(objective, negatives=negatives, **parameters)
+    found = trained_projection(negatives=negatives, **parameters)
     row = {
-        "objective": objective,
         **parameters,
         "gain": found.gain,
         "log_gain": found.log_gain,
