@@ -9,22 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.main import COMMANDS, run
+from cli.main import COMMANDS
 from cli.options import parse_grid
 
 POINT = ["--loss", "logistic", "--signal", "1.5", "--sampling-ratio", "1.5", "--ridge", "0.1"]
-
-
-@pytest.fixture
-def call(capsys):
-    """Run the command line; returns (exit code, standard output, standard error)."""
-
-    def invoke(*arguments):
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return invoke
 
 
 def test_accuracy_prints_the_reference_value_as_json(call):
