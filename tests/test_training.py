@@ -28,7 +28,7 @@ from validation.training import (
     measures,
     train,
 )
-from validation.training.descent import largest_curvature
+from validation.training.descent import curvature_along, largest_curvature
 from validation.training.extrapolation import richardson_weights
 from validation.training.sampling import Stream
 
@@ -236,6 +236,32 @@ def test_power_iteration_finds_the_curvature_of_the_batch(metric):
     assert found[0, 0, 0] == pytest.approx(expected, rel=1e-2)
 
 
+@pytest.mark.parametrize("metric", [Relative(), Euclidean()], ids=lambda m: type(m).__name__)
+def test_curvature_along_the_signal_is_the_rate_at_which_descent_relaxes(metric):
+    rng, gain = np.random.default_rng(5), 1.7
+    views, weights = rng.standard_normal((1, 40, 3)), np.diag([gain, 1.0, 1.0])[None]
+    objective, rows = InnerProduct(2.0), slice(0, 40)
+
+    def loss(log_change):
+        moved = views * [[[gain * np.exp(log_change), 1.0, 1.0]]]
+        return objective.loss(np, moved, rows)[0]
+
+    # the second derivative in log a, less the first: V moves W, not log W
+    step = 1e-3
+    first = (loss(step) - loss(-step)) / (2 * step)
+    second = (loss(step) - 2 * loss(0.0) + loss(-step)) / step**2
+    found = curvature_along(
+        np,
+        lambda z: objective.gradient(np, z, rows)[1],
+        metric,
+        views @ weights,
+        views[:, :, :1],
+        weights[:, None, :, 0],
+    )
+    length = 1.0 if isinstance(metric, Relative) else gain**2
+    assert found[0, 0, 0] == pytest.approx((second - first) / length, rel=1e-4)
+
+
 def spectral_gain(signal, augmentation):
     noise = 1 + augmentation**2
     return np.sqrt(signal**2 + 1) * noise / (signal**2 + noise)
@@ -309,6 +335,17 @@ def test_the_same_seed_gives_the_same_bits():
     np.testing.assert_array_equal(runs[0].weights, runs[1].weights)
 
 
+def test_a_run_too_slow_to_arrive_is_not_at_rest():
+    law = GaussianViews(gaussian_noise(2.0, 1.0), 6)
+    crawling = Trainer(Cosine(1.0), law, 32, step_fraction=1e-4)
+    rule = Stopping(tolerance=0.05, max_pairs=2**14)
+    result = train(crawling, np.random.default_rng(0), stopping=rule)
+    assert result.drift.at_rest  # it hardly moves
+    assert result.stopped == "budget"
+    theory = projector("cosine", signal=2.0, augmentation=1.0, temperature=1.0, dimension=6)
+    assert abs(result.log_gain - float(theory.log_gain)) > 0.3
+
+
 # --- the finite-batch bias ---------------------------------------------------------------------
 
 
@@ -357,6 +394,23 @@ def test_nt_xent_training_agrees_with_the_exact_theory(variance, temperature, ga
     assert float(theory.gain) == pytest.approx(gain, abs=6e-4)
     law = GaussianViews(gaussian_noise(2.0, sigma), 20)
     measured = measure_log_gain(Trainer(Cosine(temperature), law, 32), np.random.default_rng(10))
+    assert measured.converged, measured.status
+    assert_agrees(measured.replicas, float(theory.log_gain), 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("augmentation", "dimension"), [(1.0, 3), (1.5, 4)])
+def test_inner_product_training_waits_for_the_scale_to_settle(augmentation, dimension):
+    # from W = I the scale is far off, and the gain stands near an equilibrium that moves with it
+    theory = projector(
+        "inner-product", signal=1.0, augmentation=augmentation, temperature=1.0, dimension=dimension
+    )
+    law = GaussianViews(gaussian_noise(1.0, augmentation), dimension)
+    measured = measure_log_gain(
+        Trainer(InnerProduct(1.0), law, 32),
+        np.random.default_rng(1),
+        stopping=Stopping(tolerance=0.05),
+    )
     assert measured.converged, measured.status
     assert_agrees(measured.replicas, float(theory.log_gain), 0.01)
 

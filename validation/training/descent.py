@@ -26,6 +26,10 @@ class Metric(Protocol):
         """(S, n, d)."""
         ...
 
+    def square(self, image: Any) -> Any:
+        """(S, 1, 1): |V|^2 of the V that moves W along W v v^T, `image` (S, 1, k) being W v."""
+        ...
+
 
 class Euclidean:
     """W <- W - step G: plain gradient descent."""
@@ -37,6 +41,10 @@ class Euclidean:
     def lift(self, frame: Any, weights: Any) -> Any:
         """H."""
         return frame
+
+    def square(self, image: Any) -> Any:
+        """V = W v v^T."""
+        return image @ image.swapaxes(1, 2)
 
 
 class Relative:
@@ -55,6 +63,10 @@ class Relative:
     def lift(self, frame: Any, weights: Any) -> Any:
         """Z W."""
         return frame @ weights
+
+    def square(self, image: Any) -> Any:
+        """V = (W v)(W v)^T/|W v|^2 where v is an eigenvector of W^T W."""
+        return 1.0 + 0.0 * image[:, :, :1]
 
 
 def descend(metric: Metric, weights: Any, frame: Any, slope: Any, step: Any) -> None:
@@ -83,6 +95,26 @@ def largest_curvature(
         change = slope(embeddings + size * move) - origin
         direction = change.swapaxes(1, 2) @ frame / size
     return _norm(xp, direction)
+
+
+def curvature_along(
+    xp: ModuleType,
+    slope: Slope,
+    metric: Metric,
+    embeddings: Any,
+    projections: Any,
+    image: Any,
+) -> Any:
+    """(S, 1, 1): <V, Hessian V>/|V|^2 of one batch for V = W v v^T, a change of log |W v|.
+
+    `projections` (S, n, 1) are h.v and `image` (S, 1, k) is W v. Over a time of 1/(this value), in
+    steps added up, descent relaxes along that direction.
+    """
+    move = projections @ image
+    size = 1e-3 * _norm(xp, embeddings) / _norm(xp, move)
+    change = slope(embeddings + size * move) - slope(embeddings - size * move)
+    second = xp.sum(xp.sum(change * move, axis=-1), axis=-1)[:, None, None] / (2 * size)
+    return second / metric.square(image)
 
 
 def _norm(xp: ModuleType, stack: Any) -> Any:

@@ -21,10 +21,12 @@ from validation.training.run import (
     check_replicas,
     effective_negatives,
     first_epoch_pairs,
+    moving_parts,
+    rest,
     starting_heads,
 )
 from validation.training.sampling import Stream
-from validation.training.stationarity import DriftTest, drift_test, mean_and_error
+from validation.training.stationarity import DriftTest, mean_and_error
 from validation.training.trainer import Trainer
 
 Array = NDArray[np.float64]
@@ -82,7 +84,7 @@ def measure_log_gain(
 ) -> MeasuredGain:
     """Train at `multiples` of the batch size of `trainer` and extrapolate log a to B = infinity.
 
-    Training ends when the extrapolated value is shown to be at rest (``drift_test``), or with the
+    Training ends when the extrapolated value is shown to be at rest (``run.rest``), or with the
     budget. A bias beyond the reach of the series in 1/B is reported in ``status``: when N_eff at
     the smallest size is below `min_negatives`, or the last term exceeds the tolerance by more than
     its noise. Raises InvalidInput, and NotConverged where training diverges.
@@ -106,11 +108,14 @@ def measure_log_gain(
     for epochs in zip(*runs, strict=True):
         by_size = np.stack([epoch.log_gain for epoch in epochs])
         limit = weights @ by_size
+        parts = [moving_parts(trainer, epoch) for epoch in epochs]
+        levels = np.einsum("b,bqs->qs", weights, parts)
         if before is not None:
-            test = drift_test(before, limit, rule.drift_tolerance, rule.level)
-            if test.at_rest or not rule.allows(epochs[0].pairs):
+            slowest = min((epoch.relaxations for epoch in epochs), key=np.mean)
+            test, rested = rest(before, levels, slowest, rule)
+            if rested or not rule.allows(epochs[0].pairs):
                 break
-        before = limit
+        before = levels
     lower = np.concatenate([[0.0], richardson_weights(np.array(sizes[1:], dtype=float))])
     last_term, noise = mean_and_error((weights - lower) @ by_size)
     negatives = tuple(effective_negatives(epoch.crowding) for epoch in epochs)
@@ -122,7 +127,7 @@ def measure_log_gain(
         by_batch_size=by_size,
         last_term=last_term,
         effective_negatives=negatives,
-        status="too few negatives" if short else "converged" if test.at_rest else "budget",
+        status="too few negatives" if short else "converged" if rested else "budget",
         drift=test,
         trainer=trainer,
         stopping=rule,

@@ -25,6 +25,12 @@ def log_gain(xp: ModuleType, weights: Any, direction: Any) -> Any:
     return 0.5 * xp.log(signal * (weights.shape[-1] - 1) / (total - signal))
 
 
+def log_noise_scale(xp: ModuleType, weights: Any, direction: Any) -> Any:
+    """log of the root mean square of |W v| over the d - 1 noise directions v, shape (S,)."""
+    signal, total = _energies(xp, weights, direction)
+    return 0.5 * xp.log((total - signal) / (weights.shape[-1] - 1))
+
+
 def expansion_measure(xp: ModuleType, weights: Any, direction: Any) -> Any:
     """EM = d |W muhat|^2/|W|_F^2 of GMZ, shape (S,); in 0..d, 1 for an isotropic head."""
     signal, total = _energies(xp, weights, direction)

@@ -17,19 +17,24 @@ class Sizes:
     num_views: int
     itemsize: int
 
-    def fixed(self) -> int:
-        """Bytes held whatever the block: heads, directions of the power iteration, the batch.
+    def fixed(self) -> float:
+        """Bytes held whatever the block: heads and the batch.
 
         Heads: the head, its average, that of the epoch before, and three more of that size in a
-        step or in the power iteration. Batch: normal numbers and views in double precision, the
-        views sent over, their image; and eight arrays of embeddings.
+        step or in the power iteration. Batch: the views in double precision, old and new, and sent
+        over; three arrays of embeddings; and the normal numbers of one head's draw.
         """
         heads = 6 * self.outputs * self.dimension * self.itemsize
-        drawn = 3 * self.num_views * self.dimension * 8
-        batch = self.num_views * (2 * self.dimension + 8 * self.outputs) * self.itemsize
-        return self.replicas * (heads + batch) + drawn
+        views = self.num_views * self.dimension * (16 + self.itemsize)
+        embeddings = 3 * self.num_views * self.outputs * self.itemsize
+        drawn = 2.5 * self.num_views * self.dimension * 8
+        return self.replicas * (heads + views + embeddings) + drawn
 
-    def row(self) -> int:
+    def head(self) -> float:
+        """Bytes of one head's gradient in its embeddings, with temporaries."""
+        return 6 * self.num_views * self.outputs * self.itemsize
+
+    def row(self) -> float:
         """Bytes of a row of one head's similarities, with the temporaries of its gradient."""
         return 6 * self.num_views * self.itemsize
 
@@ -40,18 +45,19 @@ class Sizes:
         that leaves it more rows than the sums over blocks would pay for. Raises InvalidInput where
         not even one row fits; the text says what is needed.
         """
-        most = int((memory_limit - self.fixed()) // self.row())
+        left = memory_limit - self.fixed()
+        most = int((left - self.head()) // self.row())
         if most < 1:
             raise InvalidInput(
-                f"memory_limit={memory_limit:.3g} bytes is too little for {self.replicas} heads of "
-                f"{self.outputs} x {self.dimension} and {self.num_views} views: "
-                f"{self.fixed() + self.row():.3g} are needed; take fewer replicas, a smaller batch "
-                "or float32"
+                f"memory_limit={memory_limit:.4g} bytes is too little for {self.replicas} heads of "
+                f"{self.outputs} x {self.dimension} and {self.num_views} views: at least "
+                f"{self.fixed() + self.head() + self.row():.4g} are needed; take fewer replicas, a "
+                "smaller batch or float32"
             )
         quick = int(working_set // (self.num_views * self.itemsize))
         rows = min(most, max(quick, 4 * self.outputs), self.num_views)
-        heads = max(1, min(self.replicas, quick // rows))
-        return Blocks(_cover(self.replicas, heads), _cover(self.num_views, rows))
+        heads = min(self.replicas, quick // rows, int(left // (self.head() + rows * self.row())))
+        return Blocks(_cover(self.replicas, max(1, heads)), _cover(self.num_views, rows))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,12 @@ from validation.backends import Differentiable
 
 
 class ContrastiveLoss(Differentiable, Protocol):
-    """A loss of one batch; ``loss`` and ``gradient`` as in ``Differentiable``."""
+    """A loss of one batch; ``loss`` and ``gradient`` as in ``Differentiable``.
+
+    ``scale_free``: the loss does not change with the scale of the embeddings.
+    """
+
+    scale_free: ClassVar[bool]
 
     def crowding(self, xp: ModuleType, embeddings: Any, rows: slice) -> Any:
         """(S,): the rows' share in the mean over anchors of 1/(effective number of negatives).
@@ -38,6 +43,7 @@ class InnerProduct:
     """
 
     temperature: float
+    scale_free: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         at_least("temperature", self.temperature, 0.0, strict=True)
@@ -62,7 +68,7 @@ class InnerProduct:
         return xp.sum(log_sum - aligned, axis=-1) / n, result / (n * self.temperature)
 
     def crowding(self, xp: ModuleType, embeddings: Any, rows: slice) -> Any:
-        """Mean of sum_j w_ij^2/(sum_j w_ij)^2, w = exp s over the negatives (equation 6)."""
+        """Mean of sum_j w_ij^2/(sum_j w_ij)^2, w = exp s over the negatives (equation 8)."""
         n = embeddings.shape[1]
         logits = _logits(embeddings, rows, self.temperature)
         logits[:, np.arange(rows.stop - rows.start), _partners(embeddings, rows)] = -np.inf
@@ -76,6 +82,7 @@ class Cosine:
     """NT-Xent on cosine similarities s_ij = cos(z_i, z_j)/tau: ``InnerProduct`` of z/|z|."""
 
     temperature: float
+    scale_free: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         at_least("temperature", self.temperature, 0.0, strict=True)
@@ -102,6 +109,8 @@ class Spectral:
 
     L = -(2/n) sum_i z_i.z_p(i) + 1/(n(n-2)) sum_i sum_{j != i, p(i)} (z_i.z_j)^2
     """
+
+    scale_free: ClassVar[bool] = False
 
     def loss(self, xp: ModuleType, embeddings: Any, rows: slice) -> Any:
         """Equation 4, the anchors `rows`."""

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from asymptotics.errors import InvalidInput
 from validation.training.sampling import Stream
 from validation.training.stationarity import DriftTest, drift_test, mean_and_error
-from validation.training.trainer import DECAY, Trainer
+from validation.training.trainer import DECAY, Epoch, Trainer
 from validation.training.trajectory import Trajectory, join
 
 Array = NDArray[np.float64]
+RELAXATIONS = 3.0  # e^-3 = 5% of a transient outlives an epoch of this length
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,16 @@ def train(
     trajectories = []
     for epoch in trainer.epochs(heads, streams, first_epoch):
         trajectories.append(epoch.trajectory)
+        levels = moving_parts(trainer, epoch)
         if before is not None:
-            test = drift_test(before, epoch.log_gain, rule.drift_tolerance, rule.level)
-            if test.at_rest or not rule.allows(epoch.pairs):
+            test, rested = rest(before, levels, epoch.relaxations, rule)
+            if rested or not rule.allows(epoch.pairs):
                 break
-        before = epoch.log_gain
+        before = levels
     return TrainedHeads(
         *mean_and_error(epoch.log_gain),
         replicas=epoch.log_gain,
-        stopped="at rest" if test.at_rest else "budget",
+        stopped="at rest" if rested else "budget",
         drift=test,
         effective_negatives=effective_negatives(epoch.crowding),
         weights=trainer.backend.fetch(epoch.weights),
@@ -111,6 +113,30 @@ def train(
         trainer=trainer,
         stopping=rule,
     )
+
+
+def moving_parts(trainer: Trainer, epoch: Epoch) -> Array:
+    """(q, S): what has to be at rest: log a and, unless the loss is free of it, the scale.
+
+    The gain can stand near an equilibrium that itself moves with the scale of the head.
+    """
+    return np.stack([epoch.log_gain] + [epoch.log_noise] * (not trainer.objective.scale_free))
+
+
+def rest(
+    before: Array, after: Array, relaxations: Array, stopping: Stopping
+) -> tuple[DriftTest, bool]:
+    """The drift test of the part that moved most, and whether the run is at rest.
+
+    Every part, a row of `before` and `after` (q, S), has to pass; and the epoch has to have lasted
+    ``RELAXATIONS`` relaxation times of log a, for a slow approach drifts little too.
+    """
+    tests = [
+        drift_test(b, a, stopping.drift_tolerance, stopping.level)
+        for b, a in zip(before, after, strict=True)
+    ]
+    worst = max(tests, key=lambda test: test.bound)
+    return worst, worst.at_rest and float(np.mean(relaxations)) >= RELAXATIONS
 
 
 def first_epoch_pairs(batch_size: int, stopping: Stopping) -> int:

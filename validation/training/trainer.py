@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 from asymptotics.errors import InvalidInput, NotConverged
 from validation.backends import Backend, NumpyBackend
 from validation.training import measures
-from validation.training.descent import Metric, Relative, descend, largest_curvature
+from validation.training.descent import (
+    Metric,
+    Relative,
+    curvature_along,
+    descend,
+    largest_curvature,
+)
 from validation.training.memory import Blocks, Sizes
 from validation.training.objectives import ContrastiveLoss
 from validation.training.sampling import Stream, ViewLaw
@@ -87,14 +93,44 @@ class Trainer:
             )
             average, trajectory = self._descend(weights, streams, step, steps, blocks, seen)
             seen += steps * self.batch_size
-            log_gain = measures.log_gain(self.backend.xp, average, self._direction())
-            if not np.all(np.isfinite(self.backend.fetch(log_gain))):
-                raise NotConverged(
-                    f"training diverged in epoch {index} (batch size {self.batch_size}): take "
-                    f"step_fraction below {self.step_fraction:g}, or a larger batch"
-                )
-            crowding = self._crowding(average, pilots, blocks)
-            yield Epoch(seen, self.backend.fetch(log_gain), crowding, average, trajectory)
+            yield self._epoch(seen, steps * step, average, trajectory, pilots, blocks)
+
+    def _epoch(
+        self,
+        seen: int,
+        time: Any,
+        average: Any,
+        trajectory: Trajectory,
+        pilots: Sequence[Stream],
+        blocks: Blocks,
+    ) -> Epoch:
+        """What an epoch came to; `time` (S, 1, 1) is the sum of its steps."""
+        backend, direction = self.backend, self.backend.send(self.views.direction)
+        log_gain = backend.fetch(measures.log_gain(backend.xp, average, direction))
+        if not np.all(np.isfinite(log_gain)):
+            raise NotConverged(
+                f"training diverged after {seen} pairs (batch size {self.batch_size}): take "
+                f"step_fraction below {self.step_fraction:g}, or a larger batch"
+            )
+        views = self._draw(pilots)
+        embeddings = views @ average.swapaxes(1, 2)
+        curvature = curvature_along(
+            backend.xp,
+            lambda moved: self.loss_and_slope(moved, blocks)[1],
+            self.metric,
+            embeddings,
+            (views @ direction)[:, :, None],
+            (average @ direction)[:, None, :],
+        )
+        return Epoch(
+            seen,
+            log_gain,
+            backend.fetch(measures.log_noise_scale(backend.xp, average, direction)),
+            backend.fetch(time * curvature)[:, 0, 0],
+            self._crowding(embeddings, blocks),
+            average,
+            trajectory,
+        )
 
     def blocks(self, replicas: int, outputs: int) -> Blocks:
         """How `replicas` heads of `outputs` rows are taken within the memory limit."""
@@ -155,10 +191,9 @@ class Trainer:
             self.backend.send(direction),
         )
 
-    def _crowding(self, weights: Any, pilots: Sequence[Stream], blocks: Blocks) -> Array:
+    def _crowding(self, embeddings: Any, blocks: Blocks) -> Array:
         """(S,): 1/(effective number of negatives) of one batch."""
-        embeddings = self._draw(pilots) @ weights.swapaxes(1, 2)
-        result = np.zeros(len(pilots))
+        result = np.zeros(len(embeddings))
         for heads in blocks.heads:
             for rows in blocks.rows:
                 part = self.objective.crowding(self.backend.xp, embeddings[heads], rows)
@@ -167,10 +202,10 @@ class Trainer:
 
     def _draw(self, streams: Sequence[Stream]) -> Any:
         """(S, 2B, d): a fresh batch for each head."""
-        return self.backend.send(np.stack([self.views.draw(self.batch_size, s) for s in streams]))
-
-    def _direction(self) -> Any:
-        return self.backend.send(self.views.direction)
+        batch = np.empty((len(streams), 2 * self.batch_size, self.views.dimension))
+        for head, stream in zip(batch, streams, strict=True):
+            head[:] = self.views.draw(self.batch_size, stream)
+        return self.backend.send(batch)
 
     def _normalise(self, weights: Any) -> None:
         """Give each head the fixed norm, in place."""
@@ -201,13 +236,17 @@ class Epoch:
 
     ``pairs``       seen by each head since the start
     ``log_gain``    (S,): log a of the averaged heads
-    ``crowding``    (S,): 1/(effective number of negatives) in a batch, equation 6 of the docs
+    ``log_noise``   (S,): log of the root mean square of |W v| over the noise directions
+    ``relaxations`` (S,): relaxation times of log a that the epoch lasted
+    ``crowding``    (S,): 1/(effective number of negatives) in a batch, equation 8 of the docs
     ``weights``     (S, k, d): the averaged heads, in the backend's arrays
     ``trajectory``  within the epoch
     """
 
     pairs: int
     log_gain: Array
+    log_noise: Array
+    relaxations: Array
     crowding: Array
     weights: Any = field(repr=False)
     trajectory: Trajectory = field(repr=False)
