@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from asymptotics.crossings import LEVELS, Cells, crossings
 from asymptotics.errors import InvalidInput
-from asymptotics.sweep import Progress, product_of_grids
+from asymptotics.sweep import Progress, constant_columns, product_of_grids
 from asymptotics.table import Table
 
 Array = NDArray[np.float64]
@@ -99,7 +99,7 @@ def phase_diagram(
     others = {name: float(v[0]) for name, v in points.items() if name not in (x, y)}
     cells = Cells(fixed | others, executor)
     columns = cells({x: points[x], y: points[y]}, progress)
-    table = Table({x: points[x], y: points[y]} | columns, given)
+    table = Table(constant_columns(points, fixed) | points | columns, given)
     boundaries = _boundaries(cells, (x, y), axes, columns)
     return PhaseDiagram(x, y, axes[0], axes[1], table, boundaries)
 

@@ -116,6 +116,10 @@ SWEPT = (
 )
 
 
+# objectives whose gain takes milliseconds a point
+EXPENSIVE = ("cosine", "cosine-fixed-temperature")
+
+
 def curve(
     *, progress: Progress | None = None, executor: Executor | None = None, **parameters: Any
 ) -> Table:
@@ -129,7 +133,8 @@ def curve(
     done; `executor` solves chunks of points in parallel.
     """
     points, fixed = product_of_grids(parameters)
-    return Table(points | columns_of(points, fixed, progress, executor), dict(parameters))
+    columns = columns_of(points, fixed, progress, executor)
+    return Table(constant_columns(points, fixed) | points | columns, dict(parameters))
 
 
 def product_of_grids(
@@ -149,6 +154,18 @@ def product_of_grids(
     return points, fixed
 
 
+def constant_columns(
+    points: Mapping[str, Array], fixed: Mapping[str, Any]
+) -> dict[str, NDArray[Any]]:
+    """What a row must say beside its numbers: loss, objective, and the convention of its ridge."""
+    names = [name for name in ("loss", "objective") if fixed.get(name) is not None]
+    size = next(iter(points.values())).size
+    columns = {name: np.full(size, fixed[name]) for name in names}
+    if "ridge" in points:
+        columns["ridge_convention"] = np.full(size, fixed.get("ridge_convention", "mean"))
+    return columns
+
+
 def columns_of(
     points: Mapping[str, Array],
     fixed: Mapping[str, Any],
@@ -160,7 +177,8 @@ def columns_of(
     Solved in chunks, each a task of `executor` if there is one.
     """
     size = next(iter(points.values())).size
-    solve, chunk = (_trained, 256) if fixed.get("objective") else (_untrained, 4096)
+    solve = _trained if fixed.get("objective") else _untrained
+    chunk = 256 if fixed.get("objective") in EXPENSIVE else 8192
     # neighbours in dimension and temperature share the kernel of the cosine objective
     keys = [points[name] for name in ("temperature", "dimension") if name in points]
     order = np.lexsort(keys) if keys else np.arange(size)

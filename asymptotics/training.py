@@ -154,7 +154,7 @@ def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict
     gain = np.where(unknown, 1.0, head["gain"])
     problem = {k: v for k, v in {**fixed, **points}.items() if k not in _OF_OBJECTIVE}
     after = limit_columns(limit(make_problem(**problem | {"gain": gain})))
-    before = limit_columns(limit(make_problem(**problem | {"gain": _before(gain, fixed)})))
+    before = _solve_distinct(problem | {"gain": _before(gain, fixed)})
     columns = head | after
     for name in ("accuracy", "test_error"):
         columns[name] = np.where(unknown, np.nan, after[name])
@@ -164,6 +164,23 @@ def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict
     columns["status"] = np.where(unknown, GAIN_NOT_CONVERGED, status)
     columns["converged"] = after["converged"] & before["converged"] & ~unknown
     return columns
+
+
+def _solve_distinct(problem: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """`limit_columns` of flat points, each distinct one solved once.
+
+    Before the head of a fixed encoder nothing depends on temperature or augmentation.
+    """
+    from asymptotics.limits import limit
+    from asymptotics.sweep import limit_columns, make_problem
+
+    arrays = {k: v for k, v in problem.items() if isinstance(v, np.ndarray) and v.ndim == 1}
+    _, chosen, place = np.unique(
+        np.stack(list(arrays.values())), axis=1, return_index=True, return_inverse=True
+    )
+    distinct = {name: values[chosen] for name, values in arrays.items()}
+    columns = limit_columns(limit(make_problem(**{**problem, **distinct})))
+    return {name: column[place] for name, column in columns.items()}
 
 
 def _before(gain: Array, fixed: Mapping[str, Any]) -> Array:

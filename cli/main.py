@@ -25,6 +25,7 @@ COMMANDS = {
     "phase": "a phase diagram of temperature against augmentation, with its boundaries",
     "projector": "the gain that a contrastive objective trains",
     "thresholds": "separability, interpolation, and where training turns",
+    "validate": "theory against finite-size simulation, with a verdict",
 }
 
 

@@ -12,9 +12,7 @@ import click
 
 from asymptotics.errors import InvalidInput
 
-# objectives whose gain takes milliseconds a point; below this many points starting workers costs
-# more than it saves
-_EXPENSIVE = ("cosine", "cosine-fixed-temperature")
+# expensive points below which starting workers costs more than it saves
 _WORTH_IT = 400
 
 jobs_option = click.option(
@@ -27,8 +25,11 @@ jobs_option = click.option(
 @contextmanager
 def workers(jobs: int | None, objective: str | None, points: int) -> Iterator[Executor | None]:
     """An executor of `jobs` processes with one BLAS thread each, or None to stay in this one."""
-    if jobs is None:
-        jobs = os.cpu_count() if objective in _EXPENSIVE and points >= _WORTH_IT else 1
+    if jobs is None and objective is not None:
+        from asymptotics.sweep import EXPENSIVE
+
+        least = _WORTH_IT if objective in EXPENSIVE else 100 * _WORTH_IT
+        jobs = os.cpu_count() if points >= least else 1
     if jobs is None or jobs == 1:
         yield None
         return

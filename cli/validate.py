@@ -1,0 +1,338 @@
+"""`asymptotics validate`: theory against finite-size simulation, judged by statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from cli.options import (
+    check_training,
+    encoder_option,
+    grid_option,
+    mixture_options,
+    probe_options,
+    problem_parameters,
+    training_options,
+)
+from cli.output import (
+    configuration,
+    json_option,
+    output_option,
+    print_json,
+    print_table,
+    write,
+)
+from cli.stages import stages
+
+if TYPE_CHECKING:
+    from validation.checks.prediction import Prediction
+    from validation.compare import Comparison
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_RUN = ("seed", "jobs", "scheduler", "store", "resume", "output", "as_json")
+_TRAINING = ("heads", "batch_size", "max_pairs", "backend", "precision")
+
+
+def _decorated(*options: Decorator) -> Decorator:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_fit_options = _decorated(
+    click.option(
+        "--probe-dimensions",
+        metavar="P,P,P",
+        help="Three or more dimensions p at which probes are fitted.  [default: 100,200,400]",
+    ),
+    click.option(
+        "--trials",
+        type=click.IntRange(8),
+        default=100,
+        show_default=True,
+        help="Fits at each dimension and point.",
+    ),
+    click.option(
+        "--accuracy-error",
+        type=click.FloatRange(0, min_open=True),
+        default=0.002,
+        show_default=True,
+        help="Largest standard error of an accuracy that proves anything.",
+    ),
+)
+
+_head_options = _decorated(
+    click.option(
+        "--heads",
+        type=click.IntRange(2),
+        default=8,
+        show_default=True,
+        help="Independently trained heads at each point and batch size.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(2),
+        default=64,
+        show_default=True,
+        help="Smallest batch, in pairs; twice and four times that are trained too.",
+    ),
+    click.option(
+        "--max-pairs",
+        type=click.IntRange(1024),
+        default=2**20,
+        show_default=True,
+        help="Budget of fresh pairs for each head.",
+    ),
+    click.option(
+        "--gain-error",
+        type=click.FloatRange(0, min_open=True),
+        default=0.02,
+        show_default=True,
+        help="Largest standard error of a log gain that proves anything.",
+    ),
+    click.option(
+        "--backend",
+        type=click.Choice(["numpy", "torch", "torch-cuda"]),
+        default="numpy",
+        show_default=True,
+        help="What trains the heads.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["float64", "float32"]),
+        default="float64",
+        show_default=True,
+        help="Of the training.",
+    ),
+)
+
+_run_options = _decorated(
+    click.option(
+        "--level",
+        type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+        default=0.01,
+        show_default=True,
+        help="Probability of calling a right theory wrong anywhere in the table, at most.",
+    ),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one per core]"),
+    click.option("--scheduler", metavar="TCP://HOST:PORT", help="Dask scheduler to run on."),
+    click.option(
+        "--store",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Keep every result in this file as it arrives.",
+    ),
+    click.option("--resume", is_flag=True, help="Go on with the results in --store."),
+    output_option(),
+    json_option,
+)
+
+
+@click.group("validate")
+def command() -> None:
+    """Theory against simulation: z-scores, one correction for the whole table, one verdict.
+
+    Exits 0 if every row agrees, 4 if one disagrees, 3 if nothing disagrees but a row is undecided.
+    """
+
+
+@command.command("probe")
+@probe_options()
+@mixture_options
+@training_options
+@encoder_option
+@_fit_options
+@_run_options
+def probe(**options: Any) -> int:
+    """Limiting accuracy against certified fits at three or more dimensions, extrapolated in 1/p.
+
+    Any numeric option can be a grid, as in `curve`.
+
+    Example: asymptotics validate probe --loss logistic --signal 1,1.5 --sampling-ratio 2
+    --ridge 0.1 -o probe.pdf
+    """
+    check, run = _split(options)
+    check["probe_dimensions"] = _dimensions(check["probe_dimensions"])
+    parameters = problem_parameters(check)
+    from validation.checks import probe as module
+
+    return _validate("probe", options, run, parameters, module.validate_probe, module.predict)
+
+
+@command.command("projector")
+@grid_option("--signal", "R >= 0, half the distance of the class means.", required=True)
+@training_options
+@_head_options
+@_run_options
+def projector(**options: Any) -> int:
+    """Gain of the exact theory against heads trained from W = I, batch size extrapolated.
+
+    --objective is cosine (the default), inner-product or spectral.
+
+    Example: asymptotics validate projector --signal 2 --dimension 20 --augmentation 1
+    --temperature 0.2,1
+    """
+    check, run = _split(options)
+    check["objective"] = check["objective"] or "cosine"
+    check_training(check, check["objective"])
+    parameters = _with_training(check)
+    from validation.checks import projector as module
+
+    verb, theory = module.validate_projector, module.predict_gain
+    return _validate("projector", options, run, parameters, verb, theory)
+
+
+@command.command("pipeline")
+@training_options
+@mixture_options
+@probe_options()
+@encoder_option
+@_head_options
+@_fit_options
+@_run_options
+def pipeline(**options: Any) -> int:
+    """Train heads, measure their gain, fit probes before and after them: all against theory.
+
+    Example: asymptotics validate pipeline --signal 2 --dimension 20 --augmentation 1
+    --temperature 0.2,1 --loss logistic --sampling-ratio 2 --ridge 0.1
+    """
+    check, run = _split(options)
+    check["objective"] = check["objective"] or "cosine"
+    check["probe_dimensions"] = _dimensions(check["probe_dimensions"])
+    parameters = _with_training(problem_parameters(check))
+    from validation.checks import pipeline as module
+
+    verb, theory = module.validate_pipeline, module.predict_pipeline
+    return _validate("pipeline", options, run, parameters, verb, theory)
+
+
+def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what is checked, where and how it is run)."""
+    run = {name: options[name] for name in _RUN}
+    if run["resume"] and run["store"] is None:
+        raise click.UsageError("--resume needs the --store to go on with")
+    if run["jobs"] is not None and run["scheduler"] is not None:
+        raise click.UsageError("--jobs and --scheduler exclude one another")
+    return {name: value for name, value in options.items() if name not in _RUN}, run
+
+
+def _dimensions(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.UsageError(
+            f"--probe-dimensions: expected whole numbers p,p,p, got {text!r}"
+        ) from None
+
+
+def _with_training(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with those of the training as one record."""
+    from validation.checks.projector import Training
+
+    rest = {name: value for name, value in options.items() if name not in _TRAINING}
+    return rest | {"training": Training(**{name: options[name] for name in _TRAINING})}
+
+
+def _validate(
+    name: str,
+    options: dict[str, Any],
+    run: dict[str, Any],
+    parameters: dict[str, Any],
+    verb: Callable[..., Comparison],
+    predict: Callable[..., list[Prediction]],
+) -> int:
+    # where it ran is no part of what was computed
+    computed = {k: v for k, v in options.items() if k not in _RUN or k == "seed"}
+    config = configuration(f"validate {name}", computed | _files(options))
+    with _run(run, config) as settings:
+        comparison = verb(run=settings, **parameters)
+    verdict = {"agreement": comparison.agreement, "level": comparison.level}
+    finite = comparison.finite.rows()
+    if run["output"] is not None:
+
+        def draw() -> Any:
+            from asymptotics.agreement_plot import plot_agreement
+
+            return plot_agreement(comparison.table, *_lines(parameters, predict))
+
+        write(run["output"], comparison.table, config, draw, extra=verdict | {"finite": finite})
+    if run["as_json"]:
+        print_json({"config": config, "rows": comparison.rows(), "finite": finite, **verdict})
+    elif run["output"] is None:
+        _print(comparison)
+    if run["as_json"] or run["output"] is not None or not comparison.agreement:
+        click.echo(f"asymptotics: {comparison}", err=True)
+    return {True: 0, False: 4, None: 3}[comparison.agreement]
+
+
+def _files(options: dict[str, Any]) -> dict[str, str]:
+    names = ("spectrum", "arrays")
+    return {name: str(options[name]) for name in names if options.get(name) is not None}
+
+
+@contextmanager
+def _run(run: dict[str, Any], config: dict[str, Any]) -> Iterator[Any]:
+    """The `Run` of these options; says how to go on when it is interrupted."""
+    from validation.checks.run import Run
+    from validation.store import Store
+    from validation.workers import dask_workers
+
+    with ExitStack() as stack:
+        store = executor = None
+        if run["store"] is not None:
+            store = stack.enter_context(Store(run["store"], config))
+        if run["scheduler"] is not None:
+            executor = stack.enter_context(dask_workers(run["scheduler"]))
+        progress = stack.enter_context(stages())
+        try:
+            yield Run(run["seed"], run["jobs"], executor, store, run["resume"], progress)
+        except KeyboardInterrupt:
+            if store is not None:
+                click.echo(f"\nasymptotics: {len(store)} results are kept; --resume", err=True)
+            raise
+
+
+def _print(comparison: Comparison) -> None:
+    columns = comparison.table.columns
+    names = list(columns)
+    point = names[: names.index("quantity")]
+    varied = [name for name in point if np.unique(columns[name]).size > 1]
+    shown = {"theory": ".6f", "mean": ".6f", "standard_error": ".1e", "z": ".2f"}
+    shown |= {"adjusted_p_value": ".2g", "detectable": ".1e"}
+    rows = [
+        row | {n: None if row[n] is None else format(row[n], f) for n, f in shown.items()}
+        for row in comparison.rows()
+    ]
+    print_table(rows, [*varied, "quantity", *shown, "status"])
+    if comparison.agreement:
+        click.echo(str(comparison))
+
+
+def _lines(
+    parameters: dict[str, Any], predict: Callable[..., list[Prediction]]
+) -> tuple[Any, str, list[str]]:
+    """The theory on a finer axis, that axis, and the other parameters that vary."""
+    from asymptotics.sweep import SWEPT, product_of_grids
+    from validation.checks.prediction import theory_table
+
+    sizes = {n: np.size(parameters[n]) for n in SWEPT if parameters.get(n) is not None}
+    axis = max(sizes, key=lambda name: sizes[name])
+    values = np.atleast_1d(np.asarray(parameters[axis], dtype=float))
+    low, high = values.min(), values.max()
+    if low < high:
+        spaced = np.geomspace if low > 0 and high > 8 * low else np.linspace
+        values = np.unique(np.concatenate([spaced(low, high, 41), values]))
+    table = theory_table(predict(*product_of_grids(parameters | {axis: values})))
+    return table, axis, [n for n, size in sizes.items() if size > 1 and n != axis]
