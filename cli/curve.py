@@ -72,9 +72,12 @@ def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int
     if as_json:
         print_json({"config": config, "rows": rows})
     elif output is None:
-        print_table(
-            rows, [*(varied or [axis]), "accuracy", "test_error", "error_estimate", "status"]
-        )
+        names = ["accuracy", "test_error", "error_estimate"]
+        if trained:
+            names = ["gain", "accuracy_before", "accuracy_after", "gain_error_estimate"]
+        print_table(rows, [*(varied or [axis]), *names, "status"])
+        if parameters.get("ridge") is not None:
+            click.echo(f"ridge in the {parameters['ridge_convention']} convention", err=True)
     failed = int(np.sum(~table["converged"]))
     if failed:
         click.echo(_explain(table, failed), err=True)

@@ -167,7 +167,7 @@ def test_the_command_prints_every_format(call, form):
     if form == "json":
         assert set(json.loads(out)) >= {"potential", "equations", "definitions", "latex"}
     elif form == "latex":
-        assert out.startswith("\\[ \\Phi = ")
+        assert r"\Phi = " in out
     else:
         assert "dPhi/dgamma" in out
 

@@ -1,0 +1,34 @@
+"""Simulation of what `asymptotics` predicts, and the statistics that compare the two.
+
+Attributes are imported on first use: ``validate_probe``, ``validate_projector``,
+``validate_pipeline``, ``assert_agreement``, and the records that they take and return.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_WHERE = {
+    "Comparison": "compare",
+    "Run": "checks.run",
+    "Training": "checks.projector",
+    "assert_agreement": "assertions",
+    "compare": "compare",
+    "extrapolate": "finite_size",
+    "validate_pipeline": "checks.pipeline",
+    "validate_probe": "checks.probe",
+    "validate_projector": "checks.projector",
+}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'validation' has no attribute {name!r}")
+    return getattr(import_module(f"validation.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])
