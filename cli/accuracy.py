@@ -25,8 +25,11 @@ _DECIMALS = {"accuracy", "accuracy_before", "accuracy_after"}
 @mixture_options
 @training_options
 @encoder_option
+@click.option(
+    "--certify", is_flag=True, help="Add a proved radius to the result (needs python-flint)."
+)
 @json_option
-def command(as_json: bool, **options: Any) -> None:
+def command(as_json: bool, certify: bool, **options: Any) -> None:
     """Limiting test accuracy of one probe, with its order parameters and its evidence.
 
     With --objective the head is the one that contrastive training gives, and the accuracy is
@@ -34,8 +37,12 @@ def command(as_json: bool, **options: Any) -> None:
 
     Example: asymptotics accuracy --loss logistic --signal 1.5 --sampling-ratio 1.5 --ridge 0.1
     """
+    if certify and (options["objective"] is not None or options["arrays"] is not None):
+        raise click.UsageError("--certify takes --gain and --signal or --spectrum")
     parameters = single_values(problem_parameters(options))
     row = _row(parameters)
+    if certify:
+        row |= _certified(parameters, row["accuracy"])
     for name in ("spectrum", "arrays"):
         if options[name] is not None:
             row[name] = str(options[name])
@@ -67,9 +74,23 @@ def _row(parameters: dict[str, Any]) -> dict[str, Any]:
     return plain(parameters) | Table(columns).rows()[0]
 
 
+def _certified(parameters: dict[str, Any], accuracy: float) -> dict[str, Any]:
+    """A proved bound of the error of `accuracy`, at the exact values of the floats it is for."""
+    from asymptotics.certify import certified_radius
+    from asymptotics.conventions import mean_ridge
+
+    names = ("loss", "signal", "spectrum", "sampling_ratio", "gain", "prior", "intercept")
+    exact = {name: parameters[name] for name in names if parameters[name] is not None}
+    if parameters["ridge"] is not None:
+        rest = (parameters[name] for name in ("ridge_convention", "sampling_ratio", "num_samples"))
+        exact["ridge"] = float(mean_ridge(parameters["ridge"], *rest))
+    radius, proof = certified_radius(accuracy, **exact)
+    return {"radius": radius, "bits": proof.bits, "certified": True}
+
+
 def _shown(name: str, value: Any) -> str:
     if name in _DECIMALS:
         return f"{value:.12f}"
-    if name in ("residual", "error_estimate", "gain_error_estimate"):
+    if name in ("residual", "error_estimate", "gain_error_estimate", "radius"):
         return f"{value:.1e}"
     return f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -19,8 +19,10 @@ from asymptotics.errors import AsymptoticsError
 # name: (module of cli with a command of that name, one line of help)
 COMMANDS = {
     "accuracy": "limiting accuracy of one probe",
+    "certify": "proved digits of an accuracy, a threshold or a gain; check a stored proof",
     "curve": "limiting accuracy along a grid, a line per value of another",
     "features": "a file of real features: predicted against measured accuracy",
+    "derivative": "how the limiting accuracy moves with each parameter",
     "equations": "the potential of a problem and its equations, as text or LaTeX",
     "phase": "a phase diagram of temperature against augmentation, with its boundaries",
     "projector": "the gain that a contrastive objective trains",
