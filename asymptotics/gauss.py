@@ -112,9 +112,10 @@ def _linear(
     chosen = np.flatnonzero(narrow | (quadrature & (end > start)))
     if chosen.size:
         cut_low, cut_high = np.clip(low, -_REACH, _REACH), np.clip(high, -_REACH, _REACH)
-        width = np.where(narrow, (end - start) / deviation, cut_high - cut_low)
-        at_low = np.where(narrow, first + slope * start, at_mean + rise * cut_low)
-        climb = np.where(narrow, slope * (end - start), rise * width)
+        begin, span = np.where(narrow, start, 0.0), np.where(narrow, end - start, 0.0)
+        width = np.where(narrow, span / deviation, cut_high - cut_low)
+        at_low = np.where(narrow, first + slope * begin, at_mean + rise * cut_low)
+        climb = np.where(narrow, slope * span, rise * width)
         left = np.where(narrow, low, cut_low)
         means[:, chosen] = _by_quadrature(*(x[chosen] for x in (left, width, at_low, climb)))
     mass, z1, z2, m1, m11, first_z = means
