@@ -1,82 +1,17 @@
-"""One set of option names for every command, the grid syntax, and files of spectra and arrays."""
+"""One set of option names for every command, and the conflicts between them."""
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from asymptotics.conventions import RIDGE_CONVENTIONS
-from asymptotics.errors import InvalidInput
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-_LARGEST_GRID = 10_000_000
-
-
-def parse_grid(text: str, name: str) -> NDArray[np.float64]:
-    """The numbers of ``a:b:count``, ``a:b:count:log``, ``x,y,z`` or ``x``; else InvalidInput."""
-    parts = text.split(":")
-    try:
-        if len(parts) == 1:
-            values = np.array([float(part) for part in text.split(",")])
-        elif len(parts) in (3, 4) and parts[3:] in ([], ["log"]):
-            return _range(float(parts[0]), float(parts[1]), int(parts[2]), bool(parts[3:]), name)
-        else:
-            raise ValueError
-    except InvalidInput:
-        raise
-    except ValueError:
-        raise InvalidInput(
-            f"{name}: expected a number, a list x,y,z or a grid start:stop:count[:log], "
-            f"got {text!r}"
-        ) from None
-    if not np.all(np.isfinite(values)):
-        raise InvalidInput(f"{name}: every value must be finite, got {text!r}")
-    return values
-
-
-def _range(start: float, stop: float, count: int, log: bool, name: str) -> NDArray[np.float64]:
-    if not (np.isfinite(start) and np.isfinite(stop)):
-        raise InvalidInput(f"{name}: the ends of a grid must be finite, got {start}:{stop}")
-    if start >= stop:
-        raise InvalidInput(f"{name}: a grid must run upwards, got {start:g}:{stop:g}")
-    if not 2 <= count <= _LARGEST_GRID:
-        raise InvalidInput(f"{name}: a grid needs 2 to {_LARGEST_GRID} points, got {count}")
-    if log:
-        if start <= 0:
-            raise InvalidInput(f"{name}: a log grid must start above 0, got {start:g}")
-        values = np.geomspace(start, stop, count)
-    else:
-        values = np.linspace(start, stop, count)
-    return np.asarray(values)
-
-
-class GridType(click.ParamType):
-    """An option whose value is a grid of numbers (`parse_grid`)."""
-
-    name = "grid"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The array of a text; arrays pass."""
-        if isinstance(value, np.ndarray):
-            return value
-        label = param.opts[0] if param is not None else "grid"
-        return parse_grid(str(value), label)
-
-
-GRID = GridType()
-
-
-def grid_option(name: str, help: str, **extra: Any) -> Decorator:
-    """A numeric option that takes a number or a grid."""
-    return click.option(name, type=GRID, metavar="GRID", help=help, **extra)
+from cli.files import read_npz, read_spectrum
+from cli.grids import Decorator, grid_option
 
 
 def mixture_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -281,38 +216,3 @@ def single_values(parameters: dict[str, Any]) -> dict[str, Any]:
             value = float(value[0])
         single[name] = value
     return single
-
-
-def read_spectrum(path: Path) -> dict[str, NDArray[np.float64]]:
-    """eigenvalues, weights and squared_means from a .csv with a header, a .json or a .npz."""
-    if path.suffix == ".npz":
-        return read_npz(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".json":
-            content = json.loads(text)
-            return {str(name): np.asarray(column, float) for name, column in content.items()}
-        if path.suffix == ".csv":
-            header, *lines = (
-                line for line in text.splitlines() if line.strip() and not line.startswith("#")
-            )
-            names = [name.strip() for name in header.split(",")]
-            columns = np.array([[float(x) for x in line.split(",")] for line in lines])
-            return dict(zip(names, columns.T, strict=True))
-    except (ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: not a table of numbers ({error})") from None
-    raise InvalidInput(f"{path}: a spectrum is a .csv, .json or .npz file")
-
-
-def read_npz(path: Path) -> dict[str, NDArray[np.float64]]:
-    """The numeric arrays of a .npz; InvalidInput if it is anything else."""
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InvalidInput(f"{path}: a single array; a .npz archive is needed")
-            return {name: np.asarray(archive[name], dtype=float) for name in archive.files}
-    except InvalidInput:
-        raise
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise InvalidInput(f"{path}: not a readable .npz of numbers ({error})") from None

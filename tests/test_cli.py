@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cli.main import COMMANDS
-from cli.options import parse_grid
+from cli.grids import parse_grid
 
 POINT = ["--loss", "logistic", "--signal", "1.5", "--sampling-ratio", "1.5", "--ridge", "0.1"]
 

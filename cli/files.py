@@ -1,0 +1,47 @@
+"""Files that describe a mixture: spectra and explicit arrays."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asymptotics.errors import InvalidInput
+
+
+def read_spectrum(path: Path) -> dict[str, NDArray[np.float64]]:
+    """eigenvalues, weights and squared_means from a .csv with a header, a .json or a .npz."""
+    if path.suffix == ".npz":
+        return read_npz(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            content = json.loads(text)
+            return {str(name): np.asarray(column, float) for name, column in content.items()}
+        if path.suffix == ".csv":
+            header, *lines = (
+                line for line in text.splitlines() if line.strip() and not line.startswith("#")
+            )
+            names = [name.strip() for name in header.split(",")]
+            columns = np.array([[float(x) for x in line.split(",")] for line in lines])
+            return dict(zip(names, columns.T, strict=True))
+    except (ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: not a table of numbers ({error})") from None
+    raise InvalidInput(f"{path}: a spectrum is a .csv, .json or .npz file")
+
+
+def read_npz(path: Path) -> dict[str, NDArray[np.float64]]:
+    """The numeric arrays of a .npz; InvalidInput if it is anything else."""
+    try:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InvalidInput(f"{path}: a single array; a .npz archive is needed")
+            return {name: np.asarray(archive[name], dtype=float) for name in archive.files}
+    except InvalidInput:
+        raise
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise InvalidInput(f"{path}: not a readable .npz of numbers ({error})") from None
