@@ -7,7 +7,7 @@ instead of over w,
     E f = int f(u) phi((w(u) - mean)/s) w'(u)/s du,     w(u) = u + gamma loss'(u),
 
 which needs no prox solve and is analytic, on u = centre + width sinh(v): the midpoint rule then
-converges geometrically (probe.md, "integrals").
+converges geometrically (numerics.md, integrals).
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def _follow_prior(equations: SaddlePoint) -> tuple[Array, Array]:
 
 
 def square_loss_solution(equations: SaddlePoint) -> Array:
-    """Unknowns of the square loss at the same geometry and ridge, exact (probe.md, square loss).
+    """Unknowns of the square loss at the same geometry and ridge, exact (numerics.md, square loss).
 
     gamma solves T_1(lambda, 1/(1+gamma)) = delta gamma, whose left side over gamma decreases;
     then m = B_1 v/(1 + B_1 v) with v = 1/(1+gamma), and q is linear in m^2 and (1-m)^2. The

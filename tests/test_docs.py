@@ -151,17 +151,6 @@ def test_relative_links_resolve(page):
             assert fragment in anchors(there), f"{name_of(page)} links to {target}"
 
 
-# citations whose anchor is still to be written in a page
-MISSING = {
-    ("asymptotics/gauss.py", "integrals"),
-    ("asymptotics/losses.py", "channel"),
-    ("asymptotics/probes.py", "probe"),
-    ("asymptotics/saddle_point.py", "channel"),
-    ("asymptotics/saddle_point.py", "geometry"),
-    ("asymptotics/saddle_point.py", "intercept"),
-    ("asymptotics/solver.py", "square loss"),
-}
-
 CITATION = re.compile(
     r"\b(?P<file>[a-z-]+)\.md(?:,\s+(?:"
     r"(?P<equations>(?:equations?\s+)?\(?\d[\d()\s,a-]*(?:and\s+\(\d+\))?)"
@@ -181,15 +170,7 @@ def citations() -> list[tuple[str, str, str, str]]:
     return found
 
 
-def cases() -> list[object]:
-    missing = pytest.mark.xfail(strict=True, reason="the page has no such anchor yet")
-    return [
-        pytest.param(*found, marks=[missing] if (found[0], found[3]) in MISSING else [])
-        for found in citations()
-    ]
-
-
-@pytest.mark.parametrize(("source", "name", "kind", "what"), cases())
+@pytest.mark.parametrize(("source", "name", "kind", "what"), citations())
 def test_citations_of_the_code_resolve(source, name, kind, what):
     where = [page for page in PAGES if page.stem == name]
     assert where, f"{source} cites {name}.md, which does not exist"
