@@ -104,9 +104,7 @@ class _Block:
     weight: float
 
     @classmethod
-    def of(
-        cls, problem: Problem, parameter: str, shape: tuple[int, ...], points: Points
-    ) -> _Block:
+    def of(cls, problem: Problem, parameter: str, shape: tuple[int, ...], points: Points) -> _Block:
         """The slope in "gain" (dW = muhat muhat^T) or in "signal" (dmu = muhat)."""
         mean, covariance = problem.mixture.symmetric_pair()
         head = problem.projector.matrix(mean)
@@ -132,15 +130,15 @@ class _Block:
         else:
             slope, u, k = rotated(np.einsum("...ij,...j->...i", head, axis)), still, still
             free = np.where(collapsed, 2 * length[..., 0] / covariance[..., 0, 0], 0.0)
-        arrays = values, rotated(np.einsum("...ij,...j->...i", head, mean)), slope, u, k
-        batch = np.broadcast_shapes(*(x.shape[:-1] for x in arrays), free.shape)
-        flat = [
-            np.broadcast_to(x, (*batch, x.shape[-1])).reshape(-1, x.shape[-1]) for x in arrays
-        ]
-        of_point = np.broadcast_to(np.arange(flat[0].shape[0]).reshape(batch), shape).ravel()
-        chosen = of_point[points] if flat[0].shape[0] > 1 else slice(None)
-        free = np.broadcast_to(free, batch).ravel()[chosen]
-        return cls(*(x[chosen] for x in flat), free, problem.mixture.block_weight)
+        nu = rotated(np.einsum("...ij,...j->...i", head, mean))
+        arrays = values, nu, slope, u, k, free[..., None]
+        batch = np.broadcast_shapes(*(x.shape[:-1] for x in arrays))
+        flat = [np.broadcast_to(x, (*batch, x.shape[-1])).reshape(-1, x.shape[-1]) for x in arrays]
+        size = flat[0].shape[0]
+        of_point = np.broadcast_to(np.arange(size).reshape(batch), shape).ravel()
+        # one geometry for all points stays one
+        values, nu, slope, u, k, free = (x[of_point[points]] if size > 1 else x for x in flat)
+        return cls(values, nu, slope, u, k, free[:, 0], problem.mixture.block_weight)
 
     def moments(self, ridge: Array) -> Moments:
         """The module's formulas at the points' ridges."""

@@ -40,11 +40,11 @@ _LOG_ROOT_2_PI = 0.5 * np.log(2 * np.pi)
 
 @dataclass(frozen=True)
 class Derivative:
-    """d/d parameter at every point of a limit, nan where the limit did not converge.
+    """d/d parameter at every point of a limit, nan where the limit or its derivative failed.
 
     accuracy: of the accuracy. log_test_error: of log(1 - accuracy), from the tail.
     error_estimate: absolute error of `accuracy`; that of `log_test_error` is its ratio to the
-    test error.
+    test error. A derivative whose estimate exceeds 1e-7 of it, and 1e-10, is refused: nan.
     """
 
     parameter: str
@@ -69,9 +69,12 @@ def differentiate(result: Limit, parameter: str) -> Derivative:
     values = np.full((3, result.accuracy.size), np.nan)
     if good.size:
         part = equations.take(good)
-        x = _unknowns(part, *(np.ravel(getattr(result, n))[good] for n in ("gamma", "m", "q", "intercept")))
+        x = _unknowns(
+            part, *(np.ravel(getattr(result, n))[good] for n in ("gamma", "m", "q", "intercept"))
+        )
         direction = direction_of(problem, parameter, part, shape, good)
-        values[:, good] = _derivative(part, x, direction)
+        with np.errstate(all="ignore"):
+            values[:, good] = _derivative(part, x, direction)
     return Derivative(parameter, *values.reshape(3, *shape))
 
 
@@ -91,8 +94,8 @@ def _unknowns(equations: SaddlePoint, gamma: Array, m: Array, q: Array, intercep
     scale = equations.mean_scale()
     with np.errstate(divide="ignore", invalid="ignore"):
         log_m = np.where(scale > 0, np.log(m) - np.log(scale), 0.0)
-    rows = [np.log(gamma), log_m, np.log(q), intercept]
-    return np.stack(rows[: equations.num_unknowns])
+    x = np.stack([np.log(gamma), log_m, np.log(q), np.zeros_like(q)])
+    return x[:3] if equations.prior is None else equations.at_intercept(x, intercept)
 
 
 def _derivative(equations: SaddlePoint, x: Array, direction: Direction) -> Array:
@@ -102,8 +105,9 @@ def _derivative(equations: SaddlePoint, x: Array, direction: Direction) -> Array
     moved = x + newton_step(*equations.residual(x, 2 * _NODES, closed))
     second = _by_rule(equations, moved, direction, 2 * _NODES, closed)
     best = first if closed else second
-    rounding = 1e-15 * np.abs(best[0])
-    return np.stack([*best, np.abs(first[0] - second[0]) + rounding])
+    error = np.abs(first[0] - second[0]) + 1e-15 * np.abs(best[0])
+    sound = error <= np.maximum(1e-7 * np.abs(best[0]), 1e-10)
+    return np.stack([*(np.where(sound, value, np.nan) for value in best), error])
 
 
 def _by_rule(
@@ -121,7 +125,7 @@ def _by_rule(
 def _residual_slope(
     equations: SaddlePoint, x: Array, direction: Direction, nodes: int, quadrature: bool
 ) -> Array:
-    """dr/dp at fixed (log gamma, log m, log q, b), the residual as `SaddlePoint` writes it."""
+    """dr/dp at fixed gamma, m, q and b, the residual as `SaddlePoint` writes it."""
     (v, m_hat, q_hat, tilt), _ = equations.channel(x, nodes, quadrature)
     (t1, t2, t3), (b1, b2, b3) = equations.geometry.resolvent_moments(equations.ridge, v)
     dv, dm_hat, dq_hat, dtilt = _prior_slope(equations, x, nodes, quadrature) * direction.prior
@@ -147,9 +151,10 @@ def _prior_slope(equations: SaddlePoint, x: Array, nodes: int, quadrature: bool)
     """d(Vhat, mhat, qhat, E[y M'])/d prior at fixed x: they are linear in it."""
     if equations.prior is None:
         return np.zeros((4, x.shape[1]))
+    intercept = equations.order_parameters(x)[3]
+    classes = [replace(equations, prior=np.full(x.shape[1], share)) for share in (1.0, 0.0)]
     positive, negative = (
-        replace(equations, prior=np.full(x.shape[1], share)).channel(x, nodes, quadrature)[0]
-        for share in (1.0, 0.0)
+        only.channel(only.at_intercept(x, intercept), nodes, quadrature)[0] for only in classes
     )
     return positive - negative
 
@@ -157,16 +162,23 @@ def _prior_slope(equations: SaddlePoint, x: Array, nodes: int, quadrature: bool)
 def _accuracy_slope(
     equations: SaddlePoint, x: Array, dx: Array, d_prior: Array
 ) -> tuple[Array, Array]:
-    """(d accuracy, d log test error) from the unknowns' derivative, (log gamma, log m, log q, b)."""
+    """(d accuracy, d log test error) from the unknowns' derivative."""
     _, m, q, b = equations.order_parameters(x)
     root = np.sqrt(q)
-    db = np.zeros_like(m) if equations.prior is None else dx[3]
+    db = np.zeros_like(m)
+    if equations.prior is not None:
+        db = sum(slope * d for slope, d in zip(equations.intercept_slopes(x), dx[1:], strict=True))
     prior = np.full_like(m, 0.5) if equations.prior is None else equations.prior
     log_errors, parts = [], []
     for label, share in ((1.0, prior), (-1.0, 1 - prior)):
         t = (m + label * b) / root
         log_errors.append(np.log(share) + log_ndtr(-t))
-        parts.append((np.log(share) - 0.5 * t * t - _LOG_ROOT_2_PI, (m * dx[1] + label * db) / root - t * dx[2] / 2))
+        parts.append(
+            (
+                np.log(share) - 0.5 * t * t - _LOG_ROOT_2_PI,
+                (m * dx[1] + label * db) / root - t * dx[2] / 2,
+            )
+        )
     log_error = np.logaddexp(*log_errors)
     shift = np.zeros_like(m)
     if equations.prior is not None:
