@@ -75,16 +75,12 @@ def _row(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _certified(parameters: dict[str, Any], accuracy: float) -> dict[str, Any]:
-    """A proved bound of the error of `accuracy`, at the exact values of the floats it is for."""
+    """A proved bound of the error of `accuracy`, for the exact values of the floats given."""
     from asymptotics.certify import certified_radius
-    from asymptotics.conventions import mean_ridge
 
-    names = ("loss", "signal", "spectrum", "sampling_ratio", "gain", "prior", "intercept")
-    exact = {name: parameters[name] for name in names if parameters[name] is not None}
-    if parameters["ridge"] is not None:
-        rest = (parameters[name] for name in ("ridge_convention", "sampling_ratio", "num_samples"))
-        exact["ridge"] = float(mean_ridge(parameters["ridge"], *rest))
-    radius, proof = certified_radius(accuracy, **exact)
+    absent = ("arrays", "objective", "temperature", "augmentation", "dimension")
+    given = {k: v for k, v in parameters.items() if v is not None and k not in absent}
+    radius, proof = certified_radius(accuracy, **given)
     return {"radius": radius, "bits": proof.bits, "certified": True}
 
 

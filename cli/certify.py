@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asymptotics.conventions import RIDGE_CONVENTIONS
 from asymptotics.errors import InvalidInput
 from cli.output import json_option, print_json, write_whole
 
 if TYPE_CHECKING:
     from asymptotics.certify import Certificate
 
+_MIXTURE = ("signal", "spectrum")
+_RIDGE = ("ridge", "ridge_convention", "num_samples")
 # the options of each quantity: (those it needs, those it takes besides)
 _OPTIONS = {
-    "accuracy": (("loss", "sampling_ratio"), ("signal", "spectrum", "ridge", "gain", "prior")),
+    "accuracy": (("loss", "sampling_ratio"), (*_MIXTURE, *_RIDGE, "gain", "prior")),
     "separability": (("signal",), ("prior",)),
     "gain": (("objective", "signal", "augmentation", "dimension"), ("temperature", "views")),
 }
@@ -25,7 +28,8 @@ _HELP = {
     "least-squares, logistic-mle, averaging, bayes (refuse it).",
     "sampling_ratio": "n/p > 0, samples per dimension.",
     "signal": "R >= 0, half the distance of the class means.",
-    "ridge": "Penalty > 0 of (1/n) sum loss + ridge/2 |theta|^2.",
+    "ridge": "Penalty > 0, in the --ridge-convention.",
+    "num_samples": "n, for the ridge conventions sum and C.",
     "gain": "a >= 0, what the projector multiplies the signal direction by.  [default: 1]",
     "prior": "P(y = 1), between 0 and 1.  [default: 0.5]",
     "objective": "spectral, inner-product, inner-product-fixed-norm or cosine-scaled.",
@@ -51,6 +55,11 @@ def _number_options(function: Any) -> Any:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Covariance spectrum instead of --signal: a .csv or .json as in accuracy.",
+)
+@click.option(
+    "--ridge-convention",
+    type=click.Choice(RIDGE_CONVENTIONS),
+    help="As in accuracy, converted exactly.  [default: mean]",
 )
 @click.option("--views", type=click.IntRange(1, 2), help="How many views are augmented.")
 @click.option("--intercept", is_flag=True, help="Fit an unpenalised intercept.")

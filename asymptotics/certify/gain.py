@@ -4,7 +4,7 @@ spectral                   a closed form
 inner-product(-fixed-norm) the root of an increasing function
 cosine-scaled              a root of the loss's slope where the slope increases: a local minimum
 
-Equations: docs/theory/certificates.md (10)-(12); derivations: docs/theory/contrastive.md.
+Equations: docs/theory/certificates.md, equations (11)-(12); their derivation: contrastive.md.
 """
 
 from __future__ import annotations

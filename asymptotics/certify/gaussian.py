@@ -47,11 +47,6 @@ def either_side(bound: arb) -> arb:
     return arb(0, bound.upper())
 
 
-def between(low: arb, high: arb) -> arb:
-    """The convex hull of two balls."""
-    return low.union(high)
-
-
 def approximately(value: arb) -> float:
     """The midpoint as a float, for choices that no proof rests on."""
     return float(ends(value)[0])

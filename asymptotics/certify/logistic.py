@@ -36,6 +36,8 @@ _POWERS = {
     "m2zz": (0, 1, 2),
     "m12z": (1, 1, 1),
 }
+# of mean to deviation in a window; beyond it the enclosure is wide, and Newton has gone astray
+_LARGEST_RATIO = 1e3
 FIRST_MOMENTS = ("m1", "m2", "m11")
 ALL_MOMENTS = tuple(_POWERS)
 
@@ -106,7 +108,8 @@ def _window(gamma: arb, mean: arb, deviation: arb, bits: int) -> tuple[arb, arb]
     """The part of the line that matters at `bits` bits below the smallest mean, in floats."""
     g, m, s = (approximately(value) for value in (gamma, mean, deviation))
     # no mean is smaller than about P(w < 0)/(1 + gamma)
-    depth = bits * log(2) + 0.5 * (max(m, 0.0) / s) ** 2 + log1p(g) + log1p(s) + 10
+    ratio = min(max(m, 0.0) / s, _LARGEST_RATIO)
+    depth = bits * log(2) + 0.5 * ratio**2 + log1p(g) + log1p(s) + 10
     z = sqrt(2 * depth) + 1
     span = prox(LOSSES["logistic"], np.array([m - s * z, m + s * z]), g)
     low, high = float(max(span[0], -depth)), float(min(span[1], depth))

@@ -15,6 +15,7 @@ from asymptotics.certify.failures import NotCertified
 from asymptotics.certify.gaussian import upper_tail
 from asymptotics.certify.krawczyk import System
 from asymptotics.certify.saddle import Resolvent, Saddle
+from asymptotics.conventions import mean_ridge
 from asymptotics.errors import InvalidInput
 from asymptotics.limits import NOT_CONVERGED, limit
 from asymptotics.probes import find_probe
@@ -79,6 +80,8 @@ class ProbeProblem:
         signal: Real | None = None,
         spectrum: Mapping[str, Sequence[Real]] | None = None,
         ridge: Real | None = None,
+        ridge_convention: str = "mean",
+        num_samples: Real | None = None,
         gain: Real = 1,
         prior: Real = "0.5",
         intercept: bool = False,
@@ -91,12 +94,13 @@ class ProbeProblem:
                     f"spectrum needs {', '.join(_COLUMNS)}; got {', '.join(spectrum)}"
                 )
             columns = tuple(tuple(rational(n, v) for v in spectrum[n]) for n in _COLUMNS)
+        ratio = rational("sampling_ratio", sampling_ratio)
         problem = cls(
             loss,
-            rational("sampling_ratio", sampling_ratio),
+            ratio,
             None if signal is None else rational("signal", signal),
             columns,
-            None if ridge is None else rational("ridge", ridge),
+            None if ridge is None else _ridge(ridge, ridge_convention, ratio, num_samples),
             rational("gain", gain),
             rational("prior", prior),
             bool(intercept),
@@ -198,3 +202,15 @@ class ProbeProblem:
             "that the equations describe the limit of trained probes (docs/theory/probe.md)",
             "that there is no other root (for a positive ridge: convexity, docs/theory/probe.md)",
         ]
+
+
+def _ridge(ridge: Real, convention: str, ratio: Fraction, num_samples: Real | None) -> Fraction:
+    """The ridge of the "mean" convention, exactly; see `asymptotics.conventions`."""
+    value = rational("ridge", ridge)
+    count = None if num_samples is None else rational("num_samples", num_samples)
+    # the domains are checked where they are defined
+    mean_ridge(float(value), convention, float(ratio), None if count is None else float(count))
+    if convention in ("sum", "C"):
+        assert count is not None
+        return value / count if convention == "sum" else 1 / (count * value)
+    return value / ratio if convention == "scaled-sum" else value

@@ -1,7 +1,7 @@
 """The probe's saddle-point equations in ball arithmetic.
 
 Unknowns: log gamma, log m (absent where nu = 0: then m = 0), log q, and the intercept b if one is
-fitted. The residual is that of docs/theory/certificates.md (2),
+fitted. The residual is that of docs/theory/certificates.md, equation (3),
 
     log[T_1/(delta gamma)],   log[mhat B_1/m],   log[(mhat^2 B_2 + qhat T_2/delta)/q],
     E[y M']/sqrt(qhat),

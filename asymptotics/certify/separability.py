@@ -125,7 +125,7 @@ class SeparabilityProblem:
     def proved(self) -> list[str]:
         """What the certificate proves, in words."""
         return [
-            "the quotient of docs/theory/certificates.md (9) has a stationary point in `root`",
+            "the quotient (10) of docs/theory/certificates.md has a stationary point in `root`",
             "it is the only one, and the maximum: the quotient is quasi-concave",
             "its value there is within `radius` of `separability`",
         ]
