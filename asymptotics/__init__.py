@@ -1,7 +1,8 @@
 """High-dimensional asymptotics of linear probes and contrastive projection heads.
 
 The verbs are attributes of this package and are imported on first use, so that importing it is
-free: ``accuracy``, ``curve``, ``limit``, ``separability``, ``projector``, ``phase_diagram``.
+free: ``accuracy``, ``curve``, ``limit``, ``separability``; ``projector``, ``gradient_flow``,
+``coexistence``, ``few_negatives``; ``phase_diagram``.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ _WHERE = {
     "Problem": "problem",
     "Table": "table",
     "accuracy": "sweep",
+    "coexistence": "contrastive.coexistence",
     "curve": "sweep",
     "explicit_mixture": "mixture",
+    "few_negatives": "contrastive.negatives",
+    "gradient_flow": "contrastive.flow",
     "isotropic_mixture": "mixture",
     "limit": "limits",
     "make_problem": "sweep",

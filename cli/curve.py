@@ -17,6 +17,7 @@ from cli.options import (
 from cli.output import (
     configuration,
     json_option,
+    note_coexistence,
     output_option,
     print_json,
     print_table,
@@ -78,6 +79,7 @@ def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int
         print_table(rows, [*(varied or [axis]), *names, "status"])
         if parameters.get("ridge") is not None:
             click.echo(f"ridge in the {parameters['ridge_convention']} convention", err=True)
+    note_coexistence(table)
     failed = int(np.sum(~table["converged"]))
     if failed:
         click.echo(_explain(table, failed), err=True)

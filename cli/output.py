@@ -148,6 +148,21 @@ def progress_bar(length: int, label: str, least: int = 2000) -> Iterator[Callabl
         yield bar.update
 
 
+def note_coexistence(table: Table) -> None:
+    """Say on standard error where training has two minima, and that gain is the lower one's."""
+    if "num_minima" not in table.columns:
+        return
+    several = table["num_minima"] > 1
+    if np.any(several):
+        apart = several & (table["gain"] != table["gain_from_identity"])
+        click.echo(
+            f"asymptotics: {int(several.sum())} of {len(table)} points have two local minima; gain "
+            "is the lower one's, and gradient flow from W = I reaches the other at "
+            f"{int(apart.sum())} (gain_from_identity)",
+            err=True,
+        )
+
+
 def print_table(rows: list[dict[str, Any]], names: list[str]) -> None:
     """Aligned columns on standard output; numbers to eight digits, missing values as a dash."""
     cells = [names] + [[_cell(row[name]) for name in names] for row in rows]

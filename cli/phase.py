@@ -19,6 +19,7 @@ from cli.options import (
 from cli.output import (
     configuration,
     json_option,
+    note_coexistence,
     output_option,
     print_json,
     print_table,
@@ -106,6 +107,7 @@ def command(
         names = [x, y, "gain", "expansion_measure", "regime", "status"]
         shown = names[:-1] + (["accuracy_before", "accuracy_after"] if options["loss"] else [])
         print_table(diagram.table.rows(), [*shown, "status"])
+    note_coexistence(diagram.table)
     failed = int(np.sum(~diagram.table["converged"]))
     if failed:
         click.echo(f"asymptotics: {failed} of {cells} cells have no value; see status", err=True)

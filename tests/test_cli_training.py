@@ -46,6 +46,16 @@ def test_two_minima_are_both_listed(call):
     assert gains == [pytest.approx(2.232, abs=1e-3), pytest.approx(7.385, abs=1e-3)]
 
 
+def test_coexisting_minima_are_pointed_out_on_a_grid(call):
+    code, _, err = call(
+        *("curve", "--objective", "cosine", "--signal", 5, "--dimension", 50),
+        *("--augmentation", 1.88, "--temperature", "0.0327,1"),
+        *("--loss", "averaging", "--sampling-ratio", 1),
+    )
+    assert code == 0
+    assert "1 of 2 points have two local minima" in err
+
+
 def test_too_few_negatives_are_pointed_out(call):
     options = ("--objective", "cosine", "--augmentation", 1, "--temperature", 0.02)
     code, _, err = call(*PROJECTOR, *options, "--negatives", 10)
