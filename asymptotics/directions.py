@@ -1,19 +1,19 @@
 """How the fixed point's coefficients move with one parameter: the explicit part of a derivative.
 
-With G = (lambda I + Vhat S)^{-1}, g = G nu and h = G S g, and with a head that moves along the
-mean, dS = u k^T + k u^T, the moments at fixed lambda and Vhat move by
+With G = (lambda I + Vhat S)^{-1}, g = G nu and h = G S g, moments at fixed lambda and Vhat move
 
-    dB_1 = 2 dnu.g - 2 Vhat (u.g)(k.g)
-    dB_2 = 2 dnu.h + 2 (u.g)(k.g) - 2 Vhat [(u.g)(k.h) + (k.g)(u.h)]
-    dT_j = (2 j/p) lambda u.(S G)^{j-1} G^2 k,     j = 1, 2,
+    with nu alone        dB_1 = 2 dnu.g,              dB_2 = 2 dnu.h
+    with the ridge       dB_j = -j nu.S^{j-1} G^{j+1} nu,     dT_j = -j tr[S^j G^{j+1}]/p
+    with dW = K W        dB_1 = 2 lambda g.K g,       dB_2 = 4 lambda g.K h,
+                         dT_j = 2 j lambda tr[K S^j G^{j+1}]/p,      j = 1, 2.
 
-and with the ridge by dT_j = -j tr[S^j G^{j+1}]/p, dB_j = -j nu.S^{j-1} G^{j+1} nu.
+The gain a has K = u u^T/a, u = muhat: nothing cancels, however small the ridge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,19 +24,31 @@ from asymptotics.saddle_point import SaddlePoint
 
 Array = NDArray[np.float64]
 Points = NDArray[np.intp]
-Moments = Callable[[Array], tuple[Array, Array]]
+
+
+class MomentSlopes(Protocol):
+    """The slopes of the resolvent moments at fixed Vhat, for a batch of points."""
+
+    def take(self, points: Points) -> MomentSlopes:
+        """Those of some of the points."""
+        ...
+
+    def __call__(self, ridge: Array, curvature: Array) -> tuple[Array, Array]:
+        """(dT_1, dT_2) and (dB_1, dB_2), each (2, points)."""
+        ...
 
 
 @dataclass(frozen=True)
 class Direction:
-    """The derivatives of a point's coefficients in one parameter, each (points,).
-
-    moments: Vhat -> the slopes of (T_1, T_2) and of (B_1, B_2) at fixed Vhat, each (2, points).
-    """
+    """The derivatives of every point's coefficients in one parameter, each (points,)."""
 
     sampling_ratio: Array
     prior: Array
-    moments: Moments
+    moments: MomentSlopes
+
+    def take(self, points: Points) -> Direction:
+        """The direction of some of the points."""
+        return Direction(self.sampling_ratio[points], self.prior[points], self.moments.take(points))
 
 
 def direction_of(
@@ -51,16 +63,12 @@ def direction_of(
     `equations` are those of the flat `points` of a grid of the given shape.
     """
     zero, one = np.zeros(points.size), np.ones(points.size)
-
-    def still(curvature: Array) -> tuple[Array, Array]:
-        return np.zeros((2, points.size)), np.zeros((2, points.size))
-
-    moments: Moments = still
+    moments: MomentSlopes = _Still()
     if parameter == "ridge":
         assert isinstance(equations.geometry, Spectrum)
-        moments = _ridge_moments(equations.geometry, equations.ridge)
+        moments = _ByRidge(equations.geometry)
     elif parameter in ("signal", "gain"):
-        moments = _Block.of(problem, parameter, shape, points).moments(equations.ridge)
+        moments = _ByHead.of(problem, parameter, shape, points)
     return Direction(
         sampling_ratio=one if parameter == "sampling_ratio" else zero,
         prior=one if parameter == "prior" else zero,
@@ -68,16 +76,31 @@ def direction_of(
     )
 
 
-def _ridge_moments(spectrum: Spectrum, ridge: Array) -> Moments:
-    s, w, c = spectrum.eigenvalues, spectrum.weights, spectrum.squared_means
+class _Still:
+    """Moments that do not move."""
 
-    def moments(curvature: Array) -> tuple[Array, Array]:
+    def take(self, points: Points) -> _Still:
+        return self
+
+    def __call__(self, ridge: Array, curvature: Array) -> tuple[Array, Array]:
+        return np.zeros((2, ridge.size)), np.zeros((2, ridge.size))
+
+
+@dataclass(frozen=True)
+class _ByRidge:
+    """Slopes in the ridge."""
+
+    spectrum: Spectrum
+
+    def take(self, points: Points) -> _ByRidge:
+        return _ByRidge(self.spectrum.take(points))
+
+    def __call__(self, ridge: Array, curvature: Array) -> tuple[Array, Array]:
+        s, w, c = self.spectrum.eigenvalues, self.spectrum.weights, self.spectrum.squared_means
         inverse = _inverse(ridge, curvature, s)
         traces = [-j * np.sum(w * s**j * inverse ** (j + 1), axis=-1) for j in (1, 2)]
         overlaps = [-j * np.sum(c * s ** (j - 1) * inverse ** (j + 1), axis=-1) for j in (1, 2)]
         return np.stack(traces), np.stack(overlaps)
-
-    return moments
 
 
 def _inverse(ridge: Array, curvature: Array, eigenvalues: Array) -> Array:
@@ -87,75 +110,75 @@ def _inverse(ridge: Array, curvature: Array, eigenvalues: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class _Block:
-    """The block behind the head in the eigenbasis of S, and its slope in one parameter.
+class _ByHead:
+    """Slopes in the gain, K = rate u u^T, or in the signal, dnu; the block in the eigenbasis of S.
 
-    eigenvalues, mean, mean_slope, first (u), second (k): (points or 1, block).
-    free_slope: (points or 1,), of nu^T S^{-1} nu along collapsed directions. weight: of one
-    direction.
+    eigenvalues, mean, mean_slope, axis (u): (points or 1, block). rate, free_slope: (points or
+    1,), 1/a and the slope of nu^T S^{-1} nu along collapsed directions. weight: of a direction.
     """
 
     eigenvalues: Array
     mean: Array
     mean_slope: Array
-    first: Array
-    second: Array
+    axis: Array
+    rate: Array
     free_slope: Array
     weight: float
 
     @classmethod
-    def of(cls, problem: Problem, parameter: str, shape: tuple[int, ...], points: Points) -> _Block:
-        """The slope in "gain" (dW = muhat muhat^T) or in "signal" (dmu = muhat)."""
+    def of(
+        cls, problem: Problem, parameter: str, shape: tuple[int, ...], points: Points
+    ) -> _ByHead:
+        """At the flat `points` of a grid of the given shape."""
         mean, covariance = problem.mixture.symmetric_pair()
-        head = problem.projector.matrix(mean)
-        collapsed = problem.projector.collapsed()
+        head, collapsed = problem.projector.matrix(mean), problem.projector.collapsed()
         length = np.linalg.norm(mean, axis=-1, keepdims=True)
-        first_axis = np.eye(mean.shape[-1])[0]
-        axis = np.where(length > 0, mean / np.where(length > 0, length, 1.0), first_axis)
-        sigma = head @ covariance @ np.swapaxes(head, -1, -2)
-        values, vectors = np.linalg.eigh(sigma)
+        first = np.eye(mean.shape[-1])[0]
+        axis = np.where(length > 0, mean / np.where(length > 0, length, 1.0), first)
+        values, vectors = np.linalg.eigh(head @ covariance @ np.swapaxes(head, -1, -2))
         rounding = 4 * mean.shape[-1] * np.finfo(float).eps
-        top = np.abs(values).max(axis=-1, keepdims=True)
-        values = np.where(values <= rounding * top, 0.0, values)
+        values = np.where(values <= rounding * np.abs(values).max(-1, keepdims=True), 0.0, values)
 
-        def rotated(vector: Array) -> Array:
-            return np.einsum("...ij,...i->...j", vectors, vector)
+        def behind(vector: Array) -> Array:
+            return np.einsum("...ij,...ik,...k->...j", vectors, head, vector, optimize=True)
 
-        still = np.zeros_like(values)
-        free = np.zeros(collapsed.shape)
-        if parameter == "gain":
-            moves = ~collapsed[..., None]
-            slope, u = length * rotated(axis) * moves, rotated(axis) * moves
-            k = rotated(np.einsum("...ij,...j->...i", head @ covariance, axis))
-        else:
-            slope, u, k = rotated(np.einsum("...ij,...j->...i", head, axis)), still, still
-            free = np.where(collapsed, 2 * length[..., 0] / covariance[..., 0, 0], 0.0)
-        nu = rotated(np.einsum("...ij,...j->...i", head, mean))
-        arrays = values, nu, slope, u, k, free[..., None]
+        along = np.einsum("...ij,...i->...j", vectors, axis)
+        by_gain = parameter == "gain"
+        gain = np.einsum("...i,...ij,...j->...", axis, head, axis)
+        with np.errstate(divide="ignore"):
+            rate = np.where(by_gain & ~collapsed & (gain > 0), 1 / gain, 0.0)
+        free = np.where(collapsed & (not by_gain), 2 * length[..., 0], 0.0) / covariance[..., 0, 0]
+        arrays: tuple[Array, ...] = (
+            *(values, behind(mean), behind(axis) * (not by_gain), along),
+            *(rate[..., None], free[..., None]),
+        )
         batch = np.broadcast_shapes(*(x.shape[:-1] for x in arrays))
         flat = [np.broadcast_to(x, (*batch, x.shape[-1])).reshape(-1, x.shape[-1]) for x in arrays]
         size = flat[0].shape[0]
         of_point = np.broadcast_to(np.arange(size).reshape(batch), shape).ravel()
         # one geometry for all points stays one
-        values, nu, slope, u, k, free = (x[of_point[points]] if size > 1 else x for x in flat)
-        return cls(values, nu, slope, u, k, free[:, 0], problem.mixture.block_weight)
+        s, nu, slope, u, rate, free = (x[of_point[points]] if size > 1 else x for x in flat)
+        return cls(s, nu, slope, u, rate[:, 0], free[:, 0], problem.mixture.block_weight)
 
-    def moments(self, ridge: Array) -> Moments:
-        """The module's formulas at the points' ridges."""
-        s, n, dn, u, k = self.eigenvalues, self.mean, self.mean_slope, self.first, self.second
+    def take(self, points: Points) -> _ByHead:
+        if self.rate.size == 1:
+            return self
+        names = ("eigenvalues", "mean", "mean_slope", "axis", "rate", "free_slope")
+        return replace(self, **{name: getattr(self, name)[points] for name in names})
 
-        def moments(v: Array) -> tuple[Array, Array]:
-            inverse = _inverse(ridge, v, s)
-            g, h = n * inverse, n * s * inverse**2
-            ug, kg, uh, kh = ((x * y).sum(-1) for x, y in ((u, g), (k, g), (u, h), (k, h)))
-            overlap = 2 * (dn * g).sum(-1) - 2 * v * ug * kg
-            second = 2 * (dn * h).sum(-1) + 2 * ug * kg - 2 * v * (ug * kh + kg * uh)
-            traces = [
-                2 * j * self.weight * ridge * np.sum(u * k * s ** (j - 1) * inverse ** (j + 1), -1)
-                for j in (1, 2)
+    def __call__(self, ridge: Array, curvature: Array) -> tuple[Array, Array]:
+        s, nu, u = self.eigenvalues, self.mean, self.axis
+        inverse = _inverse(ridge, curvature, s)
+        g, h = nu * inverse, nu * s * inverse**2
+        pull = 2 * ridge * self.rate
+        first = 2 * (self.mean_slope * g).sum(-1) + pull * (u * g).sum(-1) ** 2
+        second = 2 * (self.mean_slope * h).sum(-1) + 2 * pull * (u * g).sum(-1) * (u * h).sum(-1)
+        traces = [
+            j * self.weight * pull * np.sum(u**2 * s**j * inverse ** (j + 1), axis=-1)
+            for j in (1, 2)
+        ]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            free = [
+                np.where(self.free_slope > 0, self.free_slope / curvature**j, 0.0) for j in (1, 2)
             ]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                free = [np.where(self.free_slope > 0, self.free_slope / v**j, 0.0) for j in (1, 2)]
-            return np.stack(traces), np.stack([overlap, second]) + free
-
-        return moments
+        return np.stack(traces), np.stack([first, second]) + free

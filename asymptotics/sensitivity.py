@@ -5,14 +5,9 @@ At a solution x of the saddle-point equations r(x; p) = 0,
     dx/dp = -J^{-1} dr/dp,     J = dr/dx,
 
 and the accuracy is explicit in x. A parameter enters r through the ridge, the sampling ratio, the
-prior, or the features' mean nu and covariance S behind the head, whose moments of
-G = (lambda I + Vhat S)^{-1} move as (docs/theory/exact.md, derivatives)
-
-    d nu.G nu = 2 dnu.g - nu.G dA g,            d tr[S G] = tr[dS G] - tr[S G dA G],  ...
-
-with dA = d(lambda I + Vhat S) at fixed Vhat and g = G nu. The Jacobian is the solver's own. The
-derivative is taken twice, by two quadratures and a Newton step apart; their difference is the
-error estimate.
+prior, or the features' mean and covariance behind the head (`directions`). The Jacobian is the
+solver's own. The derivative is taken twice, by two quadratures and a Newton step apart; their
+difference and a bound on the rounding are the error estimate. Derivation: docs/theory/exact.md.
 """
 
 from __future__ import annotations
@@ -34,7 +29,9 @@ from asymptotics.saddle_point import SaddlePoint
 Array = NDArray[np.float64]
 
 PARAMETERS = ("signal", "sampling_ratio", "ridge", "gain", "prior")
-_NODES = 256
+_FIRST_NODES, _MOST_NODES = 96, 1536
+_ROW = 512  # points whose nodes fill the cache
+_ROUNDING = 64 * np.finfo(float).eps
 _LOG_ROOT_2_PI = 0.5 * np.log(2 * np.pi)
 
 
@@ -99,27 +96,47 @@ def _unknowns(equations: SaddlePoint, gamma: Array, m: Array, q: Array, intercep
 
 
 def _derivative(equations: SaddlePoint, x: Array, direction: Direction) -> Array:
-    """(d accuracy, d log test error, error estimate), each (points,)."""
+    """(d accuracy, d log test error, error estimate), each (points,); see `Derivative`."""
+    values = np.full((3, x.shape[1]), np.nan)
     closed = equations.loss.closed_form
-    first = _by_rule(equations, x, direction, _NODES, False)
-    moved = x + newton_step(*equations.residual(x, 2 * _NODES, closed))
-    second = _by_rule(equations, moved, direction, 2 * _NODES, closed)
-    best = first if closed else second
-    error = np.abs(first[0] - second[0]) + 1e-15 * np.abs(best[0])
-    sound = error <= np.maximum(1e-7 * np.abs(best[0]), 1e-10)
-    return np.stack([*(np.where(sound, value, np.nan) for value in best), error])
+    left, nodes = np.arange(x.shape[1]), _FIRST_NODES
+    while left.size and nodes <= _MOST_NODES:
+        for row in np.array_split(left, 1 + left.size // _ROW):
+            part, here, along = equations.take(row), x[:, row], direction.take(row)
+            finer = nodes + nodes // 2
+            first = _by_rule(part, here, along, nodes, False)
+            moved = here + newton_step(*part.residual(here, finer, closed))
+            second = _by_rule(part, moved, along, finer, closed)
+            best = first if closed else second
+            error = np.abs(first[0] - second[0]) + best[2]
+            values[:, row] = best[0], best[1], error
+        size, error = np.abs(values[0, left]), values[2, left]
+        rough = ~(error <= np.maximum(1e-11 * size, 1e-14))
+        left = left[rough & (not closed)]
+        nodes *= 2
+    sound = values[2] <= np.maximum(1e-7 * np.abs(values[0]), 1e-10)
+    values[:2, ~sound] = np.nan
+    return values
 
 
 def _by_rule(
     equations: SaddlePoint, x: Array, direction: Direction, nodes: int, quadrature: bool
-) -> tuple[Array, Array]:
-    """(d accuracy, d log test error) by one quadrature rule."""
+) -> tuple[Array, Array, Array]:
+    """(d accuracy, d log test error, rounding of the first) by one quadrature rule.
+
+    Rounding is bounded by |y| (|dr/dp| + |J| |dx|) with y = J^{-T} d accuracy/dx, componentwise.
+    """
     _, jacobian = equations.residual(x, nodes, quadrature)
     slope = _residual_slope(equations, x, direction, nodes, quadrature)
-    signal = equations.mean_scale() > 0
-    slope[1] = np.where(signal, slope[1], 0.0)
+    slope[1] = np.where(equations.mean_scale() > 0, slope[1], 0.0)
     dx = newton_step(slope, jacobian)
-    return _accuracy_slope(equations, x, dx, direction.prior)
+    unit = np.eye(x.shape[0])[..., None] * np.ones(x.shape[1])
+    still = np.zeros(x.shape[1])
+    gradient = np.stack([_accuracy_slope(equations, x, e, still)[0] for e in unit])
+    adjoint = np.abs(newton_step(gradient, np.swapaxes(jacobian, 0, 1)))
+    size = np.abs(slope) + np.einsum("ijp,jp->ip", np.abs(jacobian), np.abs(dx))
+    rounding = _ROUNDING * np.sum(adjoint * size, axis=0)
+    return *_accuracy_slope(equations, x, dx, direction.prior), rounding
 
 
 def _residual_slope(
@@ -129,7 +146,7 @@ def _residual_slope(
     (v, m_hat, q_hat, tilt), _ = equations.channel(x, nodes, quadrature)
     (t1, t2, t3), (b1, b2, b3) = equations.geometry.resolvent_moments(equations.ridge, v)
     dv, dm_hat, dq_hat, dtilt = _prior_slope(equations, x, nodes, quadrature) * direction.prior
-    (dt1, dt2), (db1, db2) = direction.moments(v)
+    (dt1, dt2), (db1, db2) = direction.moments(equations.ridge, v)
     dt1, dt2 = dt1 - t2 * dv, dt2 - 2 * t3 * dv
     db1, db2 = db1 - b2 * dv, db2 - 2 * b3 * dv
     delta, d_delta = equations.sampling_ratio, direction.sampling_ratio
