@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from asymptotics.errors import InvalidInput
 from asymptotics.limits import CONVERGED, Limit, limit
 from asymptotics.sensitivity import PARAMETERS, Derivative, check_parameter, differentiate
-from asymptotics.sweep import make_problem, product_of_grids
+from asymptotics.sweep import constant_columns, make_problem, product_of_grids
 from asymptotics.table import Table
 from asymptotics.training import GAIN_NOT_CONVERGED
 
@@ -50,7 +50,8 @@ def derivatives(parameters: Sequence[str], **problem: Any) -> Table:
     """
     points, fixed = product_of_grids(problem)
     answer = _Trained(points, fixed) if fixed.get("objective") else _Given(points, fixed)
-    parts = [_columns(answer, points, name) for name in parameters]
+    given = constant_columns(points, fixed) | points
+    parts = [given | _columns(answer, name) for name in parameters]
     names = parts[0].keys()
     # rows of one point stay together
     columns = {n: np.stack([part[n] for part in parts], axis=1).ravel() for n in names}
@@ -67,16 +68,13 @@ def differentiable(problem: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _columns(
-    answer: _Given | _Trained, points: Mapping[str, Array], parameter: str
-) -> dict[str, NDArray[Any]]:
+def _columns(answer: _Given | _Trained, parameter: str) -> dict[str, NDArray[Any]]:
     result, found = answer.result, answer(parameter)
     status = np.where(answer.known, result.status, GAIN_NOT_CONVERGED)
     lost = (status == CONVERGED) & np.isnan(found.accuracy)
     status = np.where(lost, NOT_DIFFERENTIATED, status)
     good = status == CONVERGED
     return {
-        **points,
         "parameter": np.full(status.shape, parameter),
         "accuracy": np.where(good, result.accuracy, np.nan),
         "test_error": np.where(good, result.test_error, np.nan),

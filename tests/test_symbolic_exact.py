@@ -208,7 +208,13 @@ def test_vanishing_ridge_and_many_samples_turn_expansion_from_help_to_harm():
     turn = {many_samples.c: 0}
     assert vanishes(squared.slope().subs(turn))
     assert vanishes(squared.signal.subs(turn) - sp.sqrt(sp.pi / 2))
+    p, mass, c = many_samples.DENSITY, many_samples.MASS, many_samples.c
+    page = 2 * c * (mass**2 - c * p * mass - p**2) / (mass * ((1 + c**2) * mass + c * p))
     hinge = many_samples.hinge()
+    for value in (-2.5, -0.7, 0.4, 1.8):
+        assert float((squared.slope() - page).subs(c, value)) == pytest.approx(0, abs=1e-9)
+        expected = float((hinge.signal + 2 * c).subs(c, value))
+        assert float(hinge.slope().subs(c, value)) == pytest.approx(expected, rel=1e-9)
     at = sp.nsolve(hinge.slope(), many_samples.c, -0.6)
     hinge_turn = float(hinge.signal.subs(many_samples.c, at))
     # c falls as the signal grows, so that help is left of each turn
