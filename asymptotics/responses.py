@@ -36,6 +36,7 @@ _ELASTICITIES = {
     "sum": (1, 0, -1),
     "C": (-1, 0, -1),
 }
+_INTEGER_DIMENSION = ("cosine",)
 _STEP = 2e-3
 
 
@@ -62,6 +63,8 @@ def differentiable(problem: Mapping[str, Any]) -> tuple[str, ...]:
     """The parameters of `problem` that `derivatives` takes, as far as they are given."""
     trained = problem.get("objective") is not None
     names = ["signal", "sampling_ratio", "ridge", *(OF_TRAINING if trained else ("gain",))]
+    if problem.get("objective") in _INTEGER_DIMENSION:
+        names.remove("dimension")
     given = [name for name in names if problem.get(name) is not None]
     if problem.get("intercept"):
         given.append("prior")
@@ -71,7 +74,8 @@ def differentiable(problem: Mapping[str, Any]) -> tuple[str, ...]:
 def _columns(answer: _Given | _Trained, parameter: str) -> dict[str, NDArray[Any]]:
     result, found = answer.result, answer(parameter)
     status = np.where(answer.known, result.status, GAIN_NOT_CONVERGED)
-    lost = (status == CONVERGED) & np.isnan(found.accuracy)
+    sound = found.error_estimate <= np.maximum(1e-6 * np.abs(found.accuracy), 1e-9)
+    lost = (status == CONVERGED) & ~sound
     status = np.where(lost, NOT_DIFFERENTIATED, status)
     good = status == CONVERGED
     return {
@@ -134,6 +138,8 @@ class _Trained:
         """Direct and through the gain; a collapsed head does not move."""
         if parameter == "gain":
             raise InvalidInput("gain is not a parameter of a trained head: its objective sets it")
+        if parameter == "dimension" and self._head.fixed["objective"] in _INTEGER_DIMENSION:
+            raise InvalidInput("the exact cosine loss has integer dimensions; use cosine-scaled")
         parts = []
         if parameter in PARAMETERS or parameter == "num_samples":
             parts.append((1.0, self._probe(parameter)))

@@ -194,13 +194,17 @@ def test_derivatives_follow_the_ridge_in_its_own_convention(convention):
         assert found == pytest.approx(slope, abs=2e-11)
 
 
-@pytest.mark.parametrize("objective", ["spectral", "inner-product-fixed-norm", "cosine-scaled"])
+@pytest.mark.parametrize(
+    "objective", ["spectral", "inner-product-fixed-norm", "cosine-scaled", "cosine"]
+)
 def test_a_trained_head_moves_with_its_objective(objective):
     given = {"signal": 1.5, "temperature": 0.4, "augmentation": 0.9, "dimension": 25.0}
     fixed = {"loss": "hinge", "sampling_ratio": 1.5, "ridge": 0.1, "objective": objective}
-    table = derivatives(list(given), **fixed, **given)
+    names = [name for name in differentiable(fixed | given) if name in given]
+    assert ("dimension" in names) == (objective != "cosine")
+    table = derivatives(names, **fixed, **given)
     assert table["converged"].all()
-    for name, found, error in zip(given, table["derivative"], table["error_estimate"], strict=True):
+    for name, found, error in zip(names, table["derivative"], table["error_estimate"], strict=True):
         step = 1e-3 * given[name]
         slope = sum(
             weight
@@ -224,6 +228,11 @@ def test_a_trained_head_moves_with_its_objective(objective):
             "explicit projector",
         ),
         (["gain"], {"objective": "spectral", "augmentation": 1.0, "dimension": 9.0}, "trained"),
+        (
+            ["dimension"],
+            {"objective": "cosine", "augmentation": 1.0, "dimension": 9.0, "temperature": 0.5},
+            "integer dimensions",
+        ),
     ],
 )
 def test_a_parameter_that_is_not_there_is_refused(names, given, message):
