@@ -140,6 +140,19 @@ def test_without_signal_the_accuracy_is_a_half(loss, lost):
     check(found.to_json())
 
 
+def test_a_likelihood_next_to_its_threshold_is_proved():
+    """Margins of order 1e7, and a sigmoid that takes up 1e-6 of their spread."""
+    given = {"loss": "logistic-mle", "signal": 1.0, "sampling_ratio": 3.7000335}
+    found = certify(digits=12, **given)
+    assert float(accuracy(**given).accuracy) == pytest.approx(float(found.value), abs=1e-12)
+
+
+def test_a_test_error_of_exp_minus_5e7_is_within_its_radius():
+    found = certify(loss="hinge", signal=10_000, sampling_ratio=1, ridge=1, digits=12)
+    assert found.others["test_error"][0] == "0." + 15 * "0"
+    check(found.to_json())
+
+
 def test_the_limits_that_do_not_exist_are_refused():
     with pytest.raises(NoLimit, match="separability threshold"):
         certify(loss="max-margin", signal=1, sampling_ratio=4)

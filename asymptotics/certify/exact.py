@@ -17,7 +17,8 @@ from asymptotics.errors import InvalidInput
 Real: TypeAlias = float | int | str | Fraction
 
 # a decimal exponent beyond this makes an integer too long to be meant
-_LARGEST_EXPONENT = 400
+_LARGEST_EXPONENT = 5000
+_FINEST_BITS = 20_000
 
 
 def rational(name: str, value: Real) -> Fraction:
@@ -62,13 +63,22 @@ def box(centre: Fraction, radius: Fraction) -> arb:
 
 
 def ends(value: arb) -> tuple[Fraction, Fraction]:
-    """(midpoint, radius) of a finite ball, exact."""
-    return _dyadic(value.mid()), _dyadic(value.rad())
+    """(midpoint, radius) of a ball that holds the finite ball `value`.
+
+    Exact but for parts below 2^-20000, which go into the radius: the tail of a Gaussian may have an
+    exponent of any length.
+    """
+    middle, lost = _dyadic(value.mid())
+    radius, blurred = _dyadic(value.rad())
+    return middle, radius + lost + blurred
 
 
-def _dyadic(value: arb) -> Fraction:
-    mantissa, exponent = value.man_exp()
-    return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+def _dyadic(value: arb) -> tuple[Fraction, Fraction]:
+    """The exact number and 0, or 0 and a bound where it is too small to write out."""
+    mantissa, exponent = (int(part) for part in value.man_exp())
+    if mantissa and exponent + mantissa.bit_length() < -_FINEST_BITS:
+        return Fraction(0), Fraction(1, 2**_FINEST_BITS)
+    return Fraction(mantissa) * Fraction(2) ** exponent, Fraction(0)
 
 
 def rounded_up(radius: Fraction) -> str:
@@ -93,4 +103,6 @@ def enclosure(value: arb, places: int) -> tuple[str, str]:
     """(digits, radius) as decimals: the ball lies within `radius` of the digits."""
     middle, spread = ends(value)
     digits = decimal(middle, places)
-    return digits, rounded_up(spread + abs(middle - Fraction(digits)))
+    radius = spread + abs(middle - Fraction(digits))
+    # a tail far below the digits asked for needs no exponent of its own
+    return digits, rounded_up(max(radius, Fraction(1, 100**places)) if radius else radius)

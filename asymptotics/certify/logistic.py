@@ -36,6 +36,7 @@ _POWERS = {
     "m2zz": (0, 1, 2),
     "m12z": (1, 1, 1),
 }
+_MOST_EVALUATIONS = 400_000  # of one integrand; what is left is enclosed crudely
 # of mean to deviation in a window; beyond it the enclosure is wide, and Newton has gone astray
 _LARGEST_RATIO = 1e3
 FIRST_MOMENTS = ("m1", "m2", "m11")
@@ -58,7 +59,7 @@ def logistic_moments(
                 acb(high),
                 rel_tol=arb(2) ** -bits,
                 abs_tol=arb(2) ** (-100 * bits),
-                eval_limit=2_000_000,
+                eval_limit=_MOST_EVALUATIONS,
             )
             moments[name] = inside.real * scale + _outside(low, high, ends, _POWERS[name])
         return moments
@@ -77,8 +78,9 @@ def _integrand(
     step, centre, scale = acb(gamma), acb(mean), acb(1 / deviation)
 
     def integrand(u: acb, analytic: bool) -> acb:
-        p = 1 / (1 + u.exp())
-        v = p * (1 - p)
+        growth = u.exp()
+        p = 1 / (1 + growth)
+        v = p / (1 + 1 / growth)  # p (1 - p) without its cancellation on the far left
         z = (u - step * p - centre) * scale
         value = (-z * z / 2).exp() * (v if second else 1 + step * v)
         for factor, count in ((p, first), (z, power)):
