@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _RUN = ("seed", "jobs", "scheduler", "store", "resume", "output", "as_json")
+_CHECK = ("probe_dimensions", "trials", "accuracy_error", "gain_error", "level", "training")
 _TRAINING = ("heads", "batch_size", "max_pairs", "backend", "precision")
 
 
@@ -265,7 +266,8 @@ def _validate(
         def draw() -> Any:
             from asymptotics.agreement_plot import plot_agreement
 
-            return plot_agreement(comparison.table, *_lines(parameters, predict))
+            theory = {k: v for k, v in parameters.items() if k not in _CHECK}
+            return plot_agreement(comparison.table, *_lines(theory, predict))
 
         write(run["output"], comparison.table, config, draw, extra=verdict | {"finite": finite})
     if run["as_json"]:

@@ -84,7 +84,7 @@ _STATUS = {
 
 
 def without_step_bias(measured: MeasuredGain) -> tuple[float, float]:
-    """Log gain at vanishing step, and a bound on its standard error (equation 8).
+    """Log gain at vanishing step, and a bound on its standard error (equation 7).
 
     The bias left by a step is proportional to it, and the step falls by r = 2^DECAY an epoch: if
     the last epoch moved the value by D, a bias of -D/(r - 1) is left. x and D share their heads, so

@@ -7,7 +7,7 @@ nothing on the way:
     simulation    tau, sigma, R, d  ->  trained heads: a_m      ->  fits behind W_{a_m}: A_m
 
 A_m is compared with A(a), not with A(a_m), which would test the probe alone. The error of a_m
-reaches A_m through the slope of the accuracy (equation 9).
+reaches A_m through the slope of the accuracy (equation 8).
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def _with_errors_of_gain(
     power: float,
     measured: Sequence[Mapping[str, Any]],
 ) -> list[Row]:
-    """Rows whose standard error includes that of the measured gain (equation 9).
+    """Rows whose standard error includes that of the measured gain (equation 8).
 
     s^2 = s_fits^2 + [(A(a_m e^s) - A(a_m e^-s))/2]^2, s the standard error of log a_m.
     """
