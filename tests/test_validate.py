@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import validation
 from asymptotics import accuracy
 from asymptotics.errors import InvalidInput
 from validation import Run, Training, assert_agreement, validate_probe
@@ -31,6 +32,11 @@ QUICK = Training(heads=8, batch_size=32, max_pairs=2**16)
 def test_the_assertion_takes_two_lines():
     result = validate_probe(**LOGISTIC, probe_dimensions=(40, 80, 160), trials=40)
     assert_agreement(result)
+
+
+def test_no_exported_name_is_hidden_by_a_module():
+    for name in validation.__all__:
+        assert callable(getattr(validation, name)), name
 
 
 def test_an_error_of_one_percent_planted_in_the_theory_is_detected():

@@ -14,7 +14,6 @@ _WHERE = {
     "Run": "checks.run",
     "Training": "checks.projector",
     "assert_agreement": "assertions",
-    "compare": "compare",
     "extrapolate": "finite_size",
     "validate_pipeline": "checks.pipeline",
     "validate_probe": "checks.probe",
