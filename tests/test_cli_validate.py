@@ -85,12 +85,14 @@ def test_figures_and_data_carry_their_configuration(call, tmp_path, ending):
             assert "validate probe" in str(archive["config"])
 
 
+@pytest.mark.slow
 def test_heads_are_trained_against_theory(call):
     code, out, _ = call("validate", "projector", *VIEWS, *TRAINING, "--json")
     assert code == 0
     assert json.loads(out)["rows"][0]["quantity"] == "log_gain"
 
 
+@pytest.mark.slow
 def test_the_whole_pipeline_has_its_three_rows(call):
     probe = ["--loss", "square", *PROBLEM, *FEW, "--accuracy-error", "0.02"]
     code, out, _ = call("validate", "pipeline", *VIEWS, *TRAINING, *probe, "--json")
@@ -101,7 +103,7 @@ def test_the_whole_pipeline_has_its_three_rows(call):
 
 def test_ctrl_c_leaves_a_file_that_resumes_to_the_same_bits(call, tmp_path):
     path = tmp_path / "sweep.sqlite"
-    arguments = [*PROBE, "--trials", "150", "--store", str(path)]
+    arguments = [*PROBE, "--trials", "80", "--store", str(path)]
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
@@ -112,13 +114,13 @@ def test_ctrl_c_leaves_a_file_that_resumes_to_the_same_bits(call, tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "results are kept" in err
-    assert 0 < _stored(path) < 150
+    assert 0 < _stored(path) < 80
     code, _, err = call(*arguments)
     assert code == 1
     assert "use resume" in err
     code, resumed, _ = call(*arguments, "--resume", "--json")
     assert code == 0
-    _, whole, _ = call(*PROBE, "--trials", 150, "--json")
+    _, whole, _ = call(*PROBE, "--trials", 80, "--json")
     assert json.loads(resumed)["rows"] == json.loads(whole)["rows"]
 
 

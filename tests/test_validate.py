@@ -164,6 +164,7 @@ def test_interrupted_checks_resume_and_give_the_same_bits_on_any_number_of_worke
     assert validate_probe(**options, run=Run(seed=1)).table["mean"][0] != whole
 
 
+@pytest.mark.slow
 def test_trained_heads_have_the_closed_form_gain_and_no_other():
     setting = {"objective": "spectral", "signal": 1.0, "augmentation": 1.0, "dimension": 6}
     result = validate_projector(**setting, training=QUICK, gain_error=0.05)
@@ -243,10 +244,10 @@ def test_the_mean_number_of_samples_is_the_asked_one(monkeypatch):
     rng = np.random.default_rng(0)
     task = {"mixture": {"signal": 1.0}, "gain": 1.0, "prior": 0.5, "loss": "averaging"}
     task |= {"ridge": None, "intercept": False, "sampling_ratio": 0.51}
-    for trial in range(2000):
+    for trial in range(1000):
         probe_trial_module.probe_trial(rng, **task, dimensions=[31], trial=trial)
     assert set(drawn) == {15, 16}
-    assert abs(np.mean(drawn) - 0.51 * 31) < 4 * np.std(drawn) / np.sqrt(2000)
+    assert abs(np.mean(drawn) - 0.51 * 31) < 4 * np.std(drawn) / np.sqrt(1000)
 
 
 @pytest.mark.parametrize(
