@@ -126,9 +126,11 @@ def limit(problem: Problem, geometry: Geometry | None = None) -> Limit:
     here = np.flatnonzero(exists)
     if here.size:
         part = equations.take(here)
-        solution = solve(part)
-        values = _observe(part, solution.unknowns)
-        values |= {"residual": solution.residual, "error_estimate": solution.error_estimate}
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            solution = solve(part)
+            values = _observe(part, solution.unknowns)
+            error = solution.error_estimate + _rounding(part, solution.unknowns)
+        values |= {"residual": solution.residual, "error_estimate": error}
         good = (solution.residual < 1e-9) & (solution.error_estimate < _PROMISE)
         # a solution is refused when it breaks an inequality that every true one obeys
         good &= np.abs(values["overlap"]) <= 1 + 1e-9
@@ -183,6 +185,17 @@ def _observe(equations: SaddlePoint, unknowns: Array) -> dict[str, Array]:
     }
 
 
+def _rounding(equations: SaddlePoint, unknowns: Array) -> Array:
+    """The error of accuracy from rounding alone: 4e-14 relative in each margin t = (m +- b)/s.
+
+    That is the largest seen against certified values (docs/survey.md), and moves Phi(t) by
+    4e-14 |t| phi(t).
+    """
+    _, m, q, b = equations.order_parameters(unknowns)
+    t = np.stack([m + b, m - b]) / np.sqrt(q)
+    return np.asarray(np.max(4e-14 * np.abs(t) * np.exp(-0.5 * t**2), axis=0) / np.sqrt(2 * np.pi))
+
+
 def _existence(problem: Problem, equations: SaddlePoint) -> tuple[Array, NDArray[np.bool_]]:
     """(threshold, whether the limit exists) per point, from the thresholds alone."""
     kind, ratio = problem.probe.exists(problem.intercept), equations.sampling_ratio
@@ -223,9 +236,10 @@ def _of_rank(geometry: Geometry, threshold: Callable[[Array], Array]) -> Array:
 
 
 def _bayes(problem: Problem, geometry: Geometry) -> Limit:
-    """The accuracy of the best classifier: Phi(R), and with unequal priors its best threshold."""
+    """The best classifier: Phi(R), and with an intercept the best threshold for the prior."""
     prior = problem.mixture.prior
     shape = np.broadcast_shapes(geometry.shape, np.shape(problem.sampling_ratio), prior.shape)
+    prior = prior if problem.intercept else np.full(shape, 0.5)
     radius = np.broadcast_to(geometry.separation(), shape)
     # the best threshold b, in units of the margin's deviation: always the likelier class at R = 0
     log_odds = np.broadcast_to(0.5 * np.log(prior / (1 - prior)), shape)

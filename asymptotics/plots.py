@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -94,31 +94,24 @@ def plot_curve(
     return figure
 
 
-class Measured(Protocol):
-    """Predictions with their interval, and measurements with their standard error, by size."""
-
-    num_samples: NDArray[np.intp]
-    predicted: NDArray[np.float64]
-    predicted_low: NDArray[np.float64]
-    predicted_high: NDArray[np.float64]
-    measured: NDArray[np.float64]
-    standard_error: NDArray[np.float64]
-
-
-def plot_measured(curve: Measured, title: str) -> Figure:
+def plot_measured(table: Table, title: str) -> Figure:
     """Predicted accuracy as a line in its interval, measured accuracy with two standard errors."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        n = curve.num_samples
+        n = table["num_samples"]
         axes.fill_between(
-            n, curve.predicted_low, curve.predicted_high, color="0.85", label="95% interval"
+            n,
+            table["predicted_low"],
+            table["predicted_high"],
+            color="0.85",
+            label="95% interval",
         )
-        axes.plot(n, curve.predicted, color=LINES[0][0], label="predicted")
+        axes.plot(n, table["predicted"], color=LINES[0][0], label="predicted")
         axes.errorbar(
             n,
-            curve.measured,
-            2 * curve.standard_error,
+            table["measured"],
+            2 * table["standard_error"],
             fmt="o",
             color=LINES[1][0],
             markersize=3.5,

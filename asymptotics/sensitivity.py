@@ -207,7 +207,10 @@ def _accuracy_slope(
 
 
 def _of_bayes(result: Limit, parameter: str) -> Derivative:
-    """Of pi Phi(R + h) + (1 - pi) Phi(R - h): the best h moves it to second order only."""
+    """Of pi Phi(R + h) + (1 - pi) Phi(R - h): the best h moves it to second order only.
+
+    Without an intercept h = 0, and the prior drops out.
+    """
     mixture = result.problem.mixture
     radius = np.sqrt(result.m)
     prior = np.broadcast_to(mixture.prior, radius.shape)

@@ -62,7 +62,7 @@ def command(
     rng = np.random.default_rng(seed)
     curve = feature_curve(data, loss, rng, ridge, intercept=intercept, num_samples=sizes)
     rows = curve.rows()
-    table = Table({name: np.array([row[name] for row in rows]) for name in rows[0]})
+    table = Table({name: np.asarray(getattr(curve, name)) for name in rows[0]})
     summary = {
         "file": str(file),
         "loss": loss,
@@ -83,7 +83,7 @@ def command(
         def draw() -> Any:
             from asymptotics.plots import plot_measured
 
-            return plot_measured(curve, f"{loss}, $p = {curve.dimension}$")
+            return plot_measured(table, f"{loss}, $p = {curve.dimension}$")
 
         write(output, table, config, draw)
     if as_json:
@@ -91,7 +91,7 @@ def command(
     elif output is None:
         click.echo(
             f"{curve.num_total} samples of {curve.dimension} features "
-            f"({curve.num_constant} constant ones dropped), class {summary['classes'][1]}: "
+            f"({curve.num_constant} constant ones dropped), class {curve.classes[1]}: "
             f"{curve.prior:.1%}; mean feature variance {curve.feature_variance:.4g}, "
             "the unit of the ridge"
         )

@@ -155,7 +155,7 @@ class ProbeProblem:
         strength = sum((c for _, _, c in atoms), Fraction(0))
         if probe.loss is None:
             invariant = sum((c / s for s, _, c in atoms), Fraction(0))
-            return Bayes(ball(invariant), ball(self.prior))
+            return Bayes(ball(invariant), ball(self.prior if self.intercept else Fraction(1, 2)))
         has_signal = strength > 0 and self.gain > 0
         stiffening = (1 / self.gain**2 - 1) / strength if has_signal else Fraction(0)
         if not has_signal:

@@ -23,6 +23,7 @@ from asymptotics.contrastive.objective import Landscape, Objective, Setting
 from asymptotics.contrastive.sphere import log_cosh, log_direction_average
 from asymptotics.contrastive.uniformity import uniformity
 from asymptotics.contrastive.views import ViewPair
+from asymptotics.errors import InvalidInput
 
 Array = NDArray[np.float64]
 
@@ -72,7 +73,7 @@ def _uniformity_at_end(log_gain2: Array, temperature: Array, dimension: Array) -
     out = log_cosh(1 / temperature)
     for d in np.unique(dimension[log_gain2 < 0]):
         lost = (log_gain2 < 0) & (dimension == d)
-        out[lost] = log_direction_average(1 / temperature[lost], int(d) - 1)
+        out[lost] = log_direction_average(1 / temperature[lost], d - 1)
     return out
 
 
@@ -150,6 +151,9 @@ def landscape(setting: Setting) -> CosineLandscape:
     signal's energy fraction is a thousandth of tau, and ends at collapse to within 1e-12 of the
     energy, in doubling steps from where the law's small cosines alone govern the slope.
     """
+    between = setting.dimension[(setting.dimension > 2) & (setting.dimension < 3)]
+    if between.size:
+        raise InvalidInput(f"dimension must be 2 or >= 3 for the cosine loss, got {between[0]:g}")
     arrays = setting.views.arrays()
     signal, v1, v2, _, n1, n2, _ = arrays
     centre = 0.5 * _balance(signal, v1, v2, n1, n2, setting.dimension)

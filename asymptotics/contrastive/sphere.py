@@ -54,7 +54,7 @@ def _about_mode(
     return peak + np.log(total * width * _STEP), mean
 
 
-def log_direction_average(concentration: Array, directions: int) -> Array:
+def log_direction_average(concentration: Array, directions: float) -> Array:
     """``log M_n(k)`` for k = `concentration` >= 0 of shape (K,), n = `directions` >= 1.
 
     n = 1 is ``log cosh k``; else, with omega = tanh v, the weight ``sech(v)^(n-1) exp(k tanh v)``
@@ -100,7 +100,7 @@ class DirectionAverage:
     table: Callable[[Array], Array]
 
     @classmethod
-    def up_to(cls, largest: float, directions: int) -> DirectionAverage:
+    def up_to(cls, largest: float, directions: float) -> DirectionAverage:
         """The knots are graded: the nearest zeros of M_n are about +- i (n/2 + 1)."""
         scale = 0.5 * directions + 1.0
         count = max(int(np.ceil(np.arcsinh(largest / scale) / _SPACING)), 2)
@@ -121,13 +121,13 @@ class RadialTilt:
     n = 1e5.
     """
 
-    directions: int
+    directions: float
     log_beta: float
     value: Callable[[Array], Array]
     ratio: Callable[[Array], Array]
 
     @classmethod
-    def up_to(cls, largest: float, directions: int) -> RadialTilt:
+    def up_to(cls, largest: float, directions: float) -> RadialTilt:
         """The knots are graded: the zeros of h_n are imaginary, the first about s = pi/(2 q_0).
 
         With q_0 = sqrt(n + 1), ``b(x) = s sinh(x)`` up to b = 1, uniform beyond.
@@ -157,7 +157,7 @@ class RadialTilt:
         return self.value(tilt), self.ratio(tilt)
 
 
-def log_tilted_radius(tilt: Array, directions: int) -> tuple[Array, Array]:
+def log_tilted_radius(tilt: Array, directions: float) -> tuple[Array, Array]:
     """``log h_n(b)`` and ``h_n'(b)/h_n(b)`` for b = `tilt` >= 0 of shape (K,), by quadrature.
 
     ``h = (D(b) + D(-b))/(2 D(0))``, ``D(b) = int q^n e^(-q^2/2 + b q) dq``, in ``q = q_0 e^v``.

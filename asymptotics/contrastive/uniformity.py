@@ -191,10 +191,10 @@ def uniformity(
     for index, (d, close) in enumerate(groups.T):
         chosen = np.flatnonzero(member == index)
         chosen = chosen[np.argsort(temperature[chosen], kind="stable")]
-        radial = RadialTilt.up_to(float(tilt[:, chosen].max()), int(d) - 1)
-        average = DirectionAverage.up_to(float(1 / temperature[chosen].min()), int(d) - 1)
+        radial = RadialTilt.up_to(float(tilt[:, chosen].max()), d - 1)
+        average = DirectionAverage.up_to(float(1 / temperature[chosen].min()), d - 1)
         form = kernel_near_collapse if close else kernel
-        for block, nodes in _blocks(chosen, position, tilt, temperature, int(d) - 1, resolution):
+        for block, nodes in _blocks(chosen, position, tilt, temperature, d - 1, resolution):
             keys = np.concatenate([position[:, block], tilt[:, block]])
             rows, inverse = np.unique(keys, axis=1, return_inverse=True)
             law = _pooled_law(rows, nodes, radial)
@@ -212,7 +212,7 @@ def _take(weights: Weights, rows: Index) -> Weights:
 
 
 def _blocks(
-    chosen: Index, position: Array, tilt: Array, temperature: Array, n: int, resolution: float
+    chosen: Index, position: Array, tilt: Array, temperature: Array, n: float, resolution: float
 ) -> Iterator[tuple[Index, Nodes]]:
     """Pieces of `chosen` whose weights fit the memory of a block, each with nodes for all of it."""
     count = _nodes(position[:, chosen], tilt[:, chosen], temperature[chosen], n, resolution).count
@@ -222,7 +222,7 @@ def _blocks(
         yield block, _nodes(position[:, block], tilt[:, block], temperature[block], n, resolution)
 
 
-def _nodes(position: Array, tilt: Array, temperature: Array, n: int, resolution: float) -> Nodes:
+def _nodes(position: Array, tilt: Array, temperature: Array, n: float, resolution: float) -> Nodes:
     """Nodes that reach and resolve every law of a block, and the kernel at its temperatures.
 
     The step leaves an error of about 1e-14 for the law, whose exponent grows with the tilt off the
