@@ -88,7 +88,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _complain(error.format_message(), 1)
     except AsymptoticsError as error:
-        return _complain(str(error), 1)
+        # a task of a sweep adds its name
+        notes = " ".join(getattr(error, "__notes__", ()))
+        return _complain(f"{error} ({notes})" if notes else str(error), 1)
     except (KeyboardInterrupt, click.Abort):
         return _complain("interrupted", 130)
     except BrokenPipeError:
