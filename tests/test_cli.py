@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.main import COMMANDS
 from cli.grids import parse_grid
+from cli.main import COMMANDS
 
 POINT = ["--loss", "logistic", "--signal", "1.5", "--sampling-ratio", "1.5", "--ridge", "0.1"]
 
