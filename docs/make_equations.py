@@ -34,7 +34,9 @@ def page() -> str:
             probe_statement(None, 2, True),
         ),
     ]
-    for name in PROBES:
+    for name, probe in PROBES.items():
+        if probe.loss is None:
+            continue
         blocks.append((name, f" --loss {name}", probe_statement(name, None, False)))
     for name in OBJECTIVES:
         blocks.append((name, f" --objective {name}", head_statement(name)))
