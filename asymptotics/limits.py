@@ -102,6 +102,11 @@ def no_limit_message(problem: Problem, sampling_ratio: float, threshold: float) 
             "hinge probe is zero there; use another loss, or no intercept"
         ),
     }[problem.probe.exists(problem.intercept)]
+    if np.isinf(threshold):
+        return (
+            f"{problem.loss} has no limit at n/p = {sampling_ratio:.6g} or any other: the mean leaves "
+            "the range of the covariance, so the classes are separated without noise"
+        )
     return (
         f"{problem.loss} has no limit at n/p = {sampling_ratio:.6g}, "
         f"{explained.format(f'{threshold:.8g}')}"
@@ -116,7 +121,12 @@ def limit(problem: Problem, geometry: Geometry | None = None) -> Limit:
     by the Gaussian min-max theorem, see docs/theory/probe.md. Use ``.raise_on_failure()`` where
     every point must have a limit. `geometry` replaces the problem's own, for estimated ones.
     """
-    geometry = problem.geometry() if geometry is None else geometry
+    # what overflows or is undefined is refused by its status, not announced by numpy
+    with np.errstate(all="ignore"):
+        return _limit(problem, problem.geometry() if geometry is None else geometry)
+
+
+def _limit(problem: Problem, geometry: Geometry) -> Limit:
     if problem.probe.loss is None:
         return _bayes(problem, geometry)
     equations, shape = problem.equations(geometry)
@@ -126,10 +136,9 @@ def limit(problem: Problem, geometry: Geometry | None = None) -> Limit:
     here = np.flatnonzero(exists)
     if here.size:
         part = equations.take(here)
-        with np.errstate(all="ignore"):  # what is not finite is refused below
-            solution = solve(part)
-            values = _observe(part, solution.unknowns)
-            error = solution.error_estimate + _rounding(part, solution.unknowns)
+        solution = solve(part)
+        values = _observe(part, solution.unknowns)
+        error = solution.error_estimate + _rounding(part, solution.unknowns)
         values |= {"residual": solution.residual, "error_estimate": error}
         good = (solution.residual < 1e-9) & (solution.error_estimate < _PROMISE)
         # a solution is refused when it breaks an inequality that every true one obeys
@@ -203,6 +212,10 @@ def _existence(problem: Problem, equations: SaddlePoint) -> tuple[Array, NDArray
         return np.full(ratio.shape, np.nan), np.ones(ratio.shape, dtype=bool)
     if kind in (Existence.INTERPOLATING, Existence.DETERMINED):
         threshold = equations.geometry.rank_fraction()
+        if kind is Existence.DETERMINED:
+            # a mean outside the range of S separates the classes without noise, at any n
+            inside = np.isfinite(equations.geometry.separation())
+            threshold = np.where(inside, threshold, np.inf)
     elif kind is Existence.NONZERO:
         assert equations.prior is not None
         threshold = collapse_of(equations.geometry, equations.prior)

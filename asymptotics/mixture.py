@@ -128,6 +128,12 @@ def spectral_mixture(
     """
     from asymptotics.geometry import Spectrum
 
+    lengths = {np.shape(x) for x in (eigenvalues, weights, squared_means)}
+    if len(lengths) > 1:
+        raise InvalidInput(
+            "spectrum: eigenvalues, weights and squared_means must have equal lengths, got "
+            f"{sorted(lengths)}"
+        )
     atoms = Spectrum(np.asarray(eigenvalues), np.asarray(weights), np.asarray(squared_means))
     if atoms.eigenvalues.ndim != 1:
         raise InvalidInput("spectrum: eigenvalues must be one list of numbers")

@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LogNorm, Normalize, TwoSlopeNorm
+from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -29,7 +29,7 @@ _BOUNDARIES: dict[str, tuple[Any, str]] = {
     "collapse": ((0, (4, 2)), "collapse"),
     "head": ((0, (1, 1.2)), "head helps = hurts"),
 }
-# the level at which a diverging map changes colour; the others are sequential
+# the level that a cut is compared with
 _TURNING = {"log-gain": 0.0, "accuracy-gained": 0.0}
 
 
@@ -92,9 +92,6 @@ def _finite(values: Array) -> Array:
 def _scale(quantity: str, values: Array) -> tuple[Normalize, Colormap]:
     """A perceptually uniform map, its lightness monotone so that it reads in grey."""
     low, high = float(values.min()), float(values.max())
-    if quantity in _TURNING and low < _TURNING[quantity] < high:
-        # lightness still falls all the way, so grey keeps the order and the curve the zero
-        return TwoSlopeNorm(_TURNING[quantity], low, high), mpl.colormaps["cividis"]
     if quantity == "expansion-measure" and low > 0 and high > 10 * low:
         return LogNorm(low, high), mpl.colormaps["cividis"]
     return Normalize(low, high if high > low else low + 1e-12), mpl.colormaps["cividis"]
@@ -148,5 +145,4 @@ def _draw_cuts(
         axes.set_xscale("log")
     axes.set_xlim(diagram.x[0], diagram.x[-1])
     axes.set_xlabel(LABELS.get(diagram.x_name, diagram.x_name))
-    axes.set_ylabel(_BAR_LABELS[quantity])
     axes.legend(loc="best", fontsize=8)

@@ -79,12 +79,17 @@ def plot_curve(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        for index, (label, chosen) in enumerate(_groups(table, lines)):
-            colour, dash = LINES[index % len(LINES)]
+        groups = list(_groups(table, lines))
+        for index, (label, chosen) in enumerate(groups):
+            colour, dash = _line(index, len(groups))
             x = table[axis][chosen]
             for quantity, width in zip(quantities, (1.5, 0.7), strict=False):
-                name = ", ".join(filter(None, (label, SHORT.get(quantity, ""))))
                 y = table[quantity][chosen]
+                common = width < 1 and np.array_equal(y, table[quantity][groups[0][1]])
+                if common and index > 0:
+                    continue  # the same line for every group
+                parts = (label if not common or len(groups) == 1 else "", SHORT.get(quantity, ""))
+                name = ", ".join(filter(None, parts))
                 axes.plot(x, y, color=colour, linestyle=dash, linewidth=width, label=name)
         _style_axis(axes, table, axis)
         axes.set_ylabel(LABELS["accuracy"])
@@ -127,6 +132,14 @@ def plot_measured(table: Table, title: str) -> Figure:
         axes.set_title(title, fontsize=9)
         axes.legend(loc="lower right")
     return figure
+
+
+def _line(index: int, count: int) -> tuple[Any, Any]:
+    """Colour and dash of a line: the palette, or beyond its length a scale of lightness."""
+    colour, dash = LINES[index % len(LINES)]
+    if count > len(LINES):
+        colour = mpl.colormaps["cividis"](0.92 * index / (count - 1))
+    return colour, dash
 
 
 def _groups(table: Table, names: list[str]) -> Iterator[tuple[str, NDArray[np.bool_]]]:

@@ -79,8 +79,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code and never lets a traceback out on bad input."""
     try:
         result = asymptotics.main(arguments, prog_name="asymptotics", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return int(result or 0)
+    except SystemExit:
+        # click leaves this way, and only so, when the reader of a pipe went away
+        return 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:

@@ -87,13 +87,20 @@ def configuration(command: str, parameters: Mapping[str, Any]) -> dict[str, Any]
     """What made a file: the version, the command with its full arguments, the parameters."""
     from asymptotics import __version__
 
-    given = {k: v for k, v in parameters.items() if v is not None}
+    given = {k: _summary(v) for k, v in parameters.items() if v is not None}
     return {
         "version": __version__,
         "command": command,
         "arguments": sys.argv[1:],
         "parameters": plain(given),
     }
+
+
+def _summary(value: Any) -> Any:
+    """A long grid by its ends and length; `arguments` holds the grid as it was typed."""
+    if isinstance(value, np.ndarray) and value.size > 64:
+        return {"first": value[0], "last": value[-1], "count": value.size}
+    return value
 
 
 def write(
@@ -112,8 +119,6 @@ def write(
     text = json.dumps(plain({**config, **extra}), allow_nan=False)
     buffer = io.BytesIO()
     if path.suffix == ".csv":
-        # beside the file, since a comment line breaks some readers of csv
-        write_whole(path.with_name(path.name + ".config.json"), text.encode())
         wrapper = io.TextIOWrapper(buffer, encoding="utf-8", newline="", write_through=True)
         rows = table.rows()
         writer = csv.DictWriter(wrapper, list(table.columns), lineterminator="\n")
@@ -129,6 +134,9 @@ def write(
         assert draw is not None
         _save_figure(draw(), buffer, path.suffix[1:], text)
     write_whole(path, buffer.getvalue())
+    if path.suffix == ".csv":
+        # beside the file, since a comment line breaks some readers of csv
+        write_whole(path.with_name(path.name + ".config.json"), text.encode())
 
 
 def _save_figure(figure: Figure, buffer: io.BytesIO, kind: str, config: str) -> None:

@@ -48,6 +48,6 @@ def _one_thread() -> None:
 
     from threadpoolctl import threadpool_limits
 
-    # ctrl-C reaches the parent, which stops its workers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # ctrl-C ends a worker at once, and the parent with it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     threadpool_limits(1)

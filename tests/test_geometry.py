@@ -8,6 +8,7 @@ from asymptotics import (
     Gain,
     InvalidInput,
     Matrix,
+    NoLimit,
     Problem,
     explicit_mixture,
     isotropic_mixture,
@@ -121,6 +122,9 @@ def test_a_noiseless_mean_direction_is_always_separable():
     mle = limit(make_problem(loss="logistic-mle", spectrum=spectrum, sampling_ratio=500.0))
     assert hard.converged.all()
     assert mle.status.tolist() == "no limit"
+    squares = make_problem(loss="least-squares", spectrum=spectrum, sampling_ratio=500.0)
+    with pytest.raises(NoLimit, match="separated without noise"):
+        limit(squares).raise_on_failure()
 
 
 def test_resolvent_moments_are_traces_of_the_matrix():
