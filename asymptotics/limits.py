@@ -104,8 +104,8 @@ def no_limit_message(problem: Problem, sampling_ratio: float, threshold: float) 
     }[problem.probe.exists(problem.intercept)]
     if np.isinf(threshold):
         return (
-            f"{problem.loss} has no limit at n/p = {sampling_ratio:.6g} or any other: the mean leaves "
-            "the range of the covariance, so the classes are separated without noise"
+            f"{problem.loss} has no limit at n/p = {sampling_ratio:.6g} or any other: the mean "
+            "leaves the range of the covariance, so the classes are separated without noise"
         )
     return (
         f"{problem.loss} has no limit at n/p = {sampling_ratio:.6g}, "

@@ -137,9 +137,9 @@ def plot_measured(table: Table, title: str) -> Figure:
 def _line(index: int, count: int) -> tuple[Any, Any]:
     """Colour and dash of a line: the palette, or beyond its length a scale of lightness."""
     colour, dash = LINES[index % len(LINES)]
-    if count > len(LINES):
-        colour = mpl.colormaps["cividis"](0.92 * index / (count - 1))
-    return colour, dash
+    if count <= len(LINES):
+        return colour, dash
+    return mpl.colormaps["cividis"](0.92 * index / (count - 1)), dash
 
 
 def _groups(table: Table, names: list[str]) -> Iterator[tuple[str, NDArray[np.bool_]]]:

@@ -1,8 +1,16 @@
 """Fixtures of several files."""
 
+import signal
+
 import pytest
 
 from cli.main import run
+
+
+def pytest_configure():
+    """Hear ctrl-C even where a background runner ignores it, since children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
