@@ -2,7 +2,7 @@
 
 The verbs are attributes of this package and are imported on first use, so that importing it is
 free: ``accuracy``, ``curve``, ``limit``, ``separability``; ``projector``, ``gradient_flow``,
-``coexistence``, ``few_negatives``; ``phase_diagram``.
+``coexistence``, ``few_negatives``; ``phase_diagram``; ``differentiate``, ``derivatives``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _WHERE = {
     "accuracy": "sweep",
     "coexistence": "contrastive.coexistence",
     "curve": "sweep",
+    "derivatives": "responses",
+    "differentiate": "sensitivity",
     "explicit_mixture": "mixture",
     "few_negatives": "contrastive.negatives",
     "gradient_flow": "contrastive.flow",
