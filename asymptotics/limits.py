@@ -144,6 +144,8 @@ def _limit(problem: Problem, geometry: Geometry) -> Limit:
         # a solution is refused when it breaks an inequality that every true one obeys
         good &= np.abs(values["overlap"]) <= 1 + 1e-9
         good &= values["m"] >= 0
+        # at a failed point the residual bounds what the estimate does not see
+        values["error_estimate"] = np.where(good, error, np.maximum(error, solution.residual))
         status[here] = np.where(good, CONVERGED, NOT_CONVERGED)
         for name, value in values.items():
             columns[name][here] = value
