@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class Store:
             )
         try:
             with _clear_errors(self.path):
-                self._prepare()
+                _patiently(self._prepare)
                 if configuration is not None:
                     statement = "INSERT OR IGNORE INTO configurations VALUES (?)"
                     self._connection.execute(statement, (encode(configuration),))
@@ -133,8 +134,9 @@ class Store:
     def add(self, task: Task, result: str) -> None:
         """Keep the JSON text `result` of `task`; a result that is there already stays."""
         row = (task.key, task.description, str(task.seed), task.code, result)
+        statement = "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?)"
         with _clear_errors(self.path):
-            self._connection.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?)", row)
+            _patiently(lambda: self._connection.execute(statement, row))
 
     def rows(self) -> Iterator[Row]:
         """Every stored result, in the order of storage."""
@@ -163,6 +165,23 @@ class Store:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _patiently(action: Callable[[], object]) -> None:
+    """Try again while the file is held by another connection.
+
+    SQLite itself waits for a writer, but not while a file turns to WAL or is opened or closed.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            action()
+            return
+        except sqlite3.OperationalError as error:
+            busy = (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 @contextmanager
