@@ -266,13 +266,14 @@ def test_kill_9_loses_only_the_points_in_flight_and_resume_computes_only_the_res
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_ends_at_once_and_leaves_a_file_to_resume(path, tmp_path, jobs):
-    with start_slow(path, tmp_path, count=40, seconds=0.2, jobs=jobs) as child:
+    # 80 s of work, so that a busy machine's delay cannot pass for its end
+    with start_slow(path, tmp_path, count=400, seconds=0.2, jobs=jobs) as child:
         wait_for_line(child, "4")
         start = time.monotonic()
         child.send_signal(signal.SIGINT)
         error = child.communicate()[1]
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 25
     assert child.returncode == -signal.SIGINT
     assert error.rstrip().endswith("KeyboardInterrupt")
     with Store(path) as store:
-        assert 4 <= len(store) < 40
+        assert 4 <= len(store) < 100
