@@ -94,11 +94,6 @@ class Loss:
                 return left.upper
         return None
 
-    def slope_at_zero(self) -> float:
-        """loss'(0), the slope that the probe sees as the ridge goes to infinity."""
-        piece = next((p for p in self.pieces if p.lower <= 0 < p.upper), self.pieces[0])
-        return float(piece.derivative(np.zeros(1))[0])
-
     def __call__(self, margin: ArrayLike) -> Array:
         """loss(u), infinite outside the pieces; shape of `margin`."""
         u = np.asarray(margin, dtype=float)
@@ -109,7 +104,7 @@ class Loss:
         return result
 
 
-def corner_ends(piece: Piece, gamma: Array) -> tuple[Array, Array]:
+def _prox_interval(piece: Piece, gamma: Array) -> tuple[Array, Array]:
     """The interval of w whose prox lies inside `piece`: u + gamma loss'(u) at both ends."""
 
     def end(u: float) -> Array:
@@ -131,7 +126,7 @@ def prox(loss: Loss, margin: ArrayLike, gamma: ArrayLike) -> Array:
         raise InvalidInput(f"gamma must be positive, got {float(np.min(step))}")
     u = np.array(np.clip(w, loss.pieces[0].lower, loss.pieces[-1].upper))
     for piece in loss.pieces:
-        start, end = corner_ends(piece, step)
+        start, end = _prox_interval(piece, step)
         inside = (start < w) & (w < end)
         if isinstance(piece, Quadratic):
             u[inside] = ((w - step * piece.slope) / (1 + step * piece.curvature))[inside]

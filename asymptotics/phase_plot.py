@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from asymptotics.phase import PhaseDiagram
-from asymptotics.plots import LABELS, LINES, SHORT, STYLE
+from asymptotics.plots import LABELS, LINES, SHORT, STYLE, is_log
 
 Array = NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def _draw_cells(
         diagram.x, diagram.y, finite, norm=norm, cmap=colours, shading="nearest", rasterized=True
     )
     for setter, grid in ((axes.set_xscale, diagram.x), (axes.set_yscale, diagram.y)):
-        if _is_log(grid):
+        if is_log(grid):
             setter("log")
     if np.any(np.isnan(values)):
         row, column = np.nonzero(np.isnan(values))
@@ -95,11 +95,6 @@ def _scale(quantity: str, values: Array) -> tuple[Normalize, Colormap]:
     if quantity == "expansion-measure" and low > 0 and high > 10 * low:
         return LogNorm(low, high), mpl.colormaps["cividis"]
     return Normalize(low, high if high > low else low + 1e-12), mpl.colormaps["cividis"]
-
-
-def _is_log(grid: Array) -> bool:
-    steps = np.diff(grid)
-    return bool(grid.size > 2 and grid[0] > 0 and steps[-1] > 3 * steps[0])
 
 
 def _draw_boundaries(axes: Axes, diagram: PhaseDiagram) -> None:
@@ -141,7 +136,7 @@ def _draw_cuts(
         axes.set_yscale("log")
     elif quantity in _TURNING:
         axes.axhline(_TURNING[quantity], color="0.5", linewidth=0.7, linestyle=":")
-    if _is_log(diagram.x):
+    if is_log(diagram.x):
         axes.set_xscale("log")
     axes.set_xlim(diagram.x[0], diagram.x[-1])
     axes.set_xlabel(LABELS.get(diagram.x_name, diagram.x_name))

@@ -152,12 +152,17 @@ def _groups(table: Table, names: list[str]) -> Iterator[tuple[str, NDArray[np.bo
         yield label, np.all(keys == key, axis=1)
 
 
+def is_log(grid: NDArray[np.float64]) -> bool:
+    """Whether rising values are spaced as on a logarithmic axis: their steps grow threefold."""
+    steps = np.diff(grid)
+    return bool(grid.size > 2 and grid[0] > 0 and steps[-1] > 3 * steps[0])
+
+
 def _style_axis(axes: Axes, table: Table, axis: str) -> None:
     values = np.unique(table[axis])
     axes.set_xlabel(LABELS.get(axis, axis.replace("_", " ")))
     axes.set_xlim(values[0], values[-1]) if values.size > 1 else None
-    gaps = np.diff(values)
-    if values.size > 2 and values[0] > 0 and gaps[-1] > 3 * gaps[0]:
+    if is_log(values):
         axes.set_xscale("log")
 
 
