@@ -252,7 +252,8 @@ def test_a_closed_pipe_is_not_an_error():
         text=True,
         cwd=Path(__file__).parent.parent,
     )
-    assert done.stderr == ""
+    # the note on the ridge comes through where the pipe took every row before it closed
+    assert done.stderr in ("", "ridge in the mean convention\n")
     assert done.returncode == 0
     assert done.stdout.count("\n") == 1
 
