@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtr
+from scipy.special import ndtr
 
-from asymptotics.errors import NoLimit, NotConverged
+from asymptotics.component_equations import ComponentSaddlePoint
+from asymptotics.components import Components
+from asymptotics.errors import InvalidInput, NoLimit, NotConverged
+from asymptotics.existence import existence
 from asymptotics.geometry import Geometry
+from asymptotics.margins import MarginLaws
 from asymptotics.probes import Existence
 from asymptotics.problem import Problem
+from asymptotics.projectors import project
 from asymptotics.saddle_point import SaddlePoint
 from asymptotics.solver import solve
 
 Array = NDArray[np.float64]
+AnyEquations = SaddlePoint | ComponentSaddlePoint
 
 CONVERGED = "converged"
 NO_LIMIT = "no limit"
@@ -33,8 +38,10 @@ class Limit:
     accuracy, test_error: P(y (z.theta + b) > 0) on a fresh sample and its complement, the latter
         from the tail: relative accuracy. nan where `converged` is False.
     gamma, m, q, intercept: order parameters: the prox step, mean and variance of the margin
-        y z.theta of a fresh sample, and b.
-    overlap: m / (R sqrt q), the cosine between the probe and the best direction, R^2 = nu^T S^+ nu.
+        y z.theta of a fresh sample, and b; averaged over the components where they differ.
+    margins: the law of the margin in every component, nan where `converged` is False.
+    overlap: m / (R sqrt q), the cosine between the probe and the best direction, R^2 = nu^T S^+ nu;
+        nan for components of several means or covariances, which have no one best direction.
     residual: largest scale-free residual of the equations, recomputed at the returned point.
     error_estimate: estimated absolute error of accuracy and of test_error.
     threshold: the n/p at which the limit starts or ceases to exist, nan where it always exists.
@@ -53,11 +60,17 @@ class Limit:
     error_estimate: Array
     threshold: Array
     status: NDArray[np.str_]
+    margins: MarginLaws
 
     @property
     def converged(self) -> NDArray[np.bool_]:
         """Where the limit exists and was found to the promised accuracy."""
         return np.asarray(self.status == CONVERGED)
+
+    @property
+    def component_accuracy(self) -> Array:
+        """Accuracy on each component of the mixture, in its order, (components, ...)."""
+        return self.margins.accuracies()
 
     def raise_on_failure(self) -> Limit:
         """Self if every point converged; else NoLimit or NotConverged for the first other."""
@@ -126,24 +139,24 @@ def limit(problem: Problem, geometry: Geometry | None = None) -> Limit:
         return _limit(problem, problem.geometry() if geometry is None else geometry)
 
 
-def _limit(problem: Problem, geometry: Geometry) -> Limit:
+def _limit(problem: Problem, geometry: Geometry | Components) -> Limit:
     if problem.probe.loss is None:
-        return _bayes(problem, geometry)
+        return _bayes(problem)
     equations, shape = problem.equations(geometry)
-    threshold, exists = _existence(problem, equations)
+    threshold, exists = existence(problem.probe, equations)
     columns = {name: np.full(exists.size, np.nan) for name in _COLUMNS}
     status = np.full(exists.size, NO_LIMIT, dtype="<U13")
     here = np.flatnonzero(exists)
     if here.size:
         part = equations.take(here)
         solution = solve(part)
-        values = _observe(part, solution.unknowns)
-        error = solution.error_estimate + _rounding(part, solution.unknowns)
+        x = solution.unknowns
+        laws = part.margin_laws(x)
+        values = _observe(part, x, laws)
+        error = solution.error_estimate + _rounding(laws)
         values |= {"residual": solution.residual, "error_estimate": error}
         good = (solution.residual < 1e-9) & (solution.error_estimate < _PROMISE)
-        # a solution is refused when it breaks an inequality that every true one obeys
-        good &= np.abs(values["overlap"]) <= 1 + 1e-9
-        good &= values["m"] >= 0
+        good &= possible(part, x, laws)
         # at a failed point the residual bounds what the estimate does not see
         values["error_estimate"] = np.where(good, error, np.maximum(error, solution.residual))
         status[here] = np.where(good, CONVERGED, NOT_CONVERGED)
@@ -151,11 +164,14 @@ def _limit(problem: Problem, geometry: Geometry) -> Limit:
             columns[name][here] = value
         for name in ("accuracy", "test_error"):
             columns[name][here[~good]] = np.nan
+    else:
+        good, laws = np.zeros(0, dtype=bool), None
     return Limit(
         problem,
         **{name: column.reshape(shape) for name, column in columns.items()},
         threshold=threshold.reshape(shape),
         status=status.reshape(shape),
+        margins=_over_grid(laws, here[good], good, exists.size).reshape(shape),
     )
 
 
@@ -172,22 +188,17 @@ _COLUMNS = (
 )
 
 
-def _observe(equations: SaddlePoint, unknowns: Array) -> dict[str, Array]:
+def _observe(equations: AnyEquations, unknowns: Array, laws: MarginLaws) -> dict[str, Array]:
     """Accuracy and order parameters at solved unknowns."""
-    gamma, m, q, b = equations.order_parameters(unknowns)
-    s = np.sqrt(q)
-    # without an intercept the prior drops out, since b = 0
-    prior = np.full_like(m, 0.5) if equations.prior is None else equations.prior
-    test_error = np.logaddexp(
-        np.log(prior) + log_ndtr(-(m + b) / s), np.log1p(-prior) + log_ndtr(-(m - b) / s)
-    )
-    accuracy = prior * ndtr((m + b) / s) + (1 - prior) * ndtr((m - b) / s)
-    separation = equations.geometry.separation()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        overlap = np.where(separation > 0, m / (s * separation), 0.0)
+    gamma, m, q, b = equations.margin_parameters(unknowns)
+    overlap = np.full_like(m, np.nan)
+    if isinstance(equations, SaddlePoint):
+        separation = equations.geometry.separation()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            overlap = np.where(separation > 0, m / (np.sqrt(q) * separation), 0.0)
     return {
-        "accuracy": accuracy,
-        "test_error": np.exp(test_error),
+        "accuracy": laws.accuracy(),
+        "test_error": laws.test_error(),
         "gamma": gamma,
         "m": m,
         "q": q,
@@ -196,62 +207,54 @@ def _observe(equations: SaddlePoint, unknowns: Array) -> dict[str, Array]:
     }
 
 
-def _rounding(equations: SaddlePoint, unknowns: Array) -> Array:
-    """The error of accuracy from rounding alone: 4e-14 relative in each margin t = (m +- b)/s.
+def possible(equations: AnyEquations, unknowns: Array, laws: MarginLaws) -> NDArray[np.bool_]:
+    """Whether a solution obeys the inequalities of every true one: |m_c| <= sqrt(q) R_c.
+
+    R_c^2 = nu_c^T S^+ nu_c, by Cauchy-Schwarz; and m >= 0 for two symmetric classes.
+    """
+    _, m, _, b = equations.margin_parameters(unknowns)
+    separation = equations.geometry.separation()
+    ratio = np.abs(laws.mean - laws.label[:, None] * b) / laws.deviation
+    good = np.all(ratio <= separation * (1 + 1e-9) + 1e-12, axis=0)
+    return np.asarray(good & (m >= 0) if isinstance(equations, SaddlePoint) else good)
+
+
+def _over_grid(
+    laws: MarginLaws | None, places: NDArray[np.intp], good: NDArray[np.bool_], size: int
+) -> MarginLaws:
+    """The laws of the good points at their `places` among `size`, nan elsewhere."""
+    if laws is None:
+        none = np.full((2, size), np.nan)
+        return MarginLaws(none, np.array([1, -1]), none, none)
+    arrays = []
+    for values in (laws.weight, laws.mean, laws.deviation):
+        spread = np.full((len(values), size), np.nan)
+        spread[:, places] = values[:, good]
+        arrays.append(spread)
+    return MarginLaws(arrays[0], laws.label, arrays[1], arrays[2])
+
+
+def _rounding(laws: MarginLaws) -> Array:
+    """The error of accuracy from rounding alone: 4e-14 relative in each margin's ratio t.
 
     That is the largest seen against certified values (docs/survey.md), and moves Phi(t) by
     4e-14 |t| phi(t).
     """
-    _, m, q, b = equations.order_parameters(unknowns)
-    t = np.stack([m + b, m - b]) / np.sqrt(q)
+    t = laws.ratio
     return np.asarray(np.max(4e-14 * np.abs(t) * np.exp(-0.5 * t**2), axis=0) / np.sqrt(2 * np.pi))
 
 
-def _existence(problem: Problem, equations: SaddlePoint) -> tuple[Array, NDArray[np.bool_]]:
-    """(threshold, whether the limit exists) per point, from the thresholds alone."""
-    kind, ratio = problem.probe.exists(problem.intercept), equations.sampling_ratio
-    if kind is Existence.ALWAYS:
-        return np.full(ratio.shape, np.nan), np.ones(ratio.shape, dtype=bool)
-    if kind in (Existence.INTERPOLATING, Existence.DETERMINED):
-        threshold = equations.geometry.rank_fraction()
-        if kind is Existence.DETERMINED:
-            # a mean outside the range of S separates the classes without noise, at any n
-            inside = np.isfinite(equations.geometry.separation())
-            threshold = np.where(inside, threshold, np.inf)
-    elif kind is Existence.NONZERO:
-        assert equations.prior is not None
-        threshold = collapse_of(equations.geometry, equations.prior)
-    else:
-        threshold = separability_of(equations.geometry, equations.prior)
-    below = kind in (Existence.INTERPOLATING, Existence.SEPARABLE, Existence.NONZERO)
-    return threshold, ratio < threshold if below else ratio > threshold
+def _bayes(problem: Problem) -> Limit:
+    """The best classifier: Phi(R), and with an intercept the best threshold for the prior.
 
-
-def separability_of(geometry: Geometry, prior: Array | None) -> Array:
-    """n/p below which the samples are linearly separable: rank/p delta*(sqrt(nu^T S^+ nu))."""
-    # scipy.optimize takes as long to import as everything else together
-    from asymptotics.thresholds import separability
-
-    return _of_rank(geometry, lambda radius: separability(radius, prior).threshold)
-
-
-def collapse_of(geometry: Geometry, prior: Array) -> Array:
-    """n/p above which the hinge probe with an intercept is zero (`thresholds.hinge_collapse`)."""
-    from asymptotics.thresholds import hinge_collapse
-
-    return _of_rank(geometry, lambda radius: hinge_collapse(radius, prior))
-
-
-def _of_rank(geometry: Geometry, threshold: Callable[[Array], Array]) -> Array:
-    """A threshold of the invariant signal, per dimension of S's range; infinite without noise."""
-    radius = geometry.separation()
-    finite = np.isfinite(radius)
-    star = threshold(np.where(finite, radius, 0.0))
-    return np.where(finite, geometry.rank_fraction() * star, np.inf)
-
-
-def _bayes(problem: Problem, geometry: Geometry) -> Limit:
-    """The best classifier: Phi(R), and with an intercept the best threshold for the prior."""
+    Refused where it is not linear: more than two components, or two covariances.
+    """
+    if not problem.mixture.is_symmetric_pair():
+        raise InvalidInput(
+            "bayes: the best classifier is linear only for two classes of opposite means and one "
+            "covariance; choose a probe"
+        )
+    geometry = project(problem.mixture, problem.projector)
     prior = problem.mixture.prior
     shape = np.broadcast_shapes(geometry.shape, np.shape(problem.sampling_ratio), prior.shape)
     prior = prior if problem.intercept else np.full(shape, 0.5)
@@ -263,6 +266,7 @@ def _bayes(problem: Problem, geometry: Geometry) -> Limit:
     error = prior * ndtr(-(radius + shift)) + (1 - prior) * ndtr(-(radius - shift))
     accuracy = prior * ndtr(radius + shift) + (1 - prior) * ndtr(radius - shift)
     nothing = np.full(shape, np.nan)
+    weight, margin = np.stack([prior, 1 - prior]), np.stack([radius + shift, radius - shift])
     return Limit(
         problem,
         accuracy=accuracy,
@@ -276,4 +280,5 @@ def _bayes(problem: Problem, geometry: Geometry) -> Limit:
         error_estimate=np.full(shape, np.finfo(float).eps),
         threshold=nothing,
         status=np.full(shape, CONVERGED, dtype="<U13"),
+        margins=MarginLaws(weight, np.array([1, -1]), margin, np.ones_like(margin)),
     )

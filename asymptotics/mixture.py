@@ -25,6 +25,7 @@ class Class:
     """One Gaussian component N(mean, covariance) of the block, drawn with probability `prior`.
 
     mean: (..., k); covariance: (..., k, k); label: the answer a probe should give, +1 or -1.
+    bulk_eigenvalues: this class's variances in the bulk, where they differ from the mixture's.
     Leading axes are a batch.
     """
 
@@ -32,13 +33,14 @@ class Class:
     mean: Array
     covariance: Array
     label: int
+    bulk_eigenvalues: Array | None = None
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Classes on a block of k directions, and a bulk shared by all of them.
+    """Classes on a block of k directions, and a bulk.
 
-    classes: the components; priors sum to 1.
+    classes: the components; priors sum to 1, and a label may have several of them.
     bulk_eigenvalues, bulk_weights: (..., bulk atoms), variances orthogonal to the block and the
         fraction of all dimensions that each takes.
     block_weight: fraction of the dimensions that one block direction takes: 0 in the limit, 1/p
@@ -64,11 +66,31 @@ class Mixture:
                 )
             if not (np.all(np.isfinite(c.mean)) and np.all(np.isfinite(c.covariance))):
                 raise InvalidInput(f"class {c.label}: mean and covariance must be finite")
+            if c.label not in (1, -1):
+                raise InvalidInput(f"label must be +1 or -1, got {c.label}")
+            bulk = self.bulk_of(c)
+            if bulk.shape[-1:] != np.shape(self.bulk_weights)[-1:] or np.any(bulk < 0):
+                raise InvalidInput(
+                    f"class {c.label}: bulk_eigenvalues must be >= 0, one for each bulk weight"
+                )
 
     @property
     def prior(self) -> Array:
         """P(label = +1)."""
         return np.asarray(sum(np.asarray(c.prior, float) for c in self.classes if c.label == 1))
+
+    def bulk_of(self, component: Class) -> Array:
+        """The variances of one class in the bulk."""
+        own = component.bulk_eigenvalues
+        return np.asarray(self.bulk_eigenvalues if own is None else own, dtype=float)
+
+    def is_symmetric_pair(self) -> bool:
+        """Whether the mixture is N(+-mean, covariance), the case of probe.md."""
+        try:
+            self.symmetric_pair()
+        except InvalidInput:
+            return False
+        return True
 
     def symmetric_pair(self) -> tuple[Array, Array]:
         """(mean, covariance) of the class +1 where the mixture is N(+-mean, covariance).
@@ -83,7 +105,9 @@ class Mixture:
         positive, negative = sorted(self.classes, key=lambda c: -c.label)
         if not np.array_equal(positive.mean, -negative.mean):
             raise InvalidInput("mixture: the limit needs opposite class means; centre the features")
-        if not np.array_equal(positive.covariance, negative.covariance):
+        if not np.array_equal(positive.covariance, negative.covariance) or not np.array_equal(
+            self.bulk_of(positive), self.bulk_of(negative)
+        ):
             raise InvalidInput("mixture: the limit needs the same covariance in both classes")
         return positive.mean, positive.covariance
 

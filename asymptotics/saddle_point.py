@@ -21,14 +21,17 @@ d T_j / d Vhat = -j T_{j+1}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from asymptotics.gauss import margin_moments
 from asymptotics.geometry import Geometry
 from asymptotics.losses import Loss
+from asymptotics.margins import MarginLaws
 
 Array = NDArray[np.float64]
 Points = NDArray[np.intp]
@@ -70,6 +73,17 @@ class SaddlePoint:
         kink = self.loss.kink
         b = x[3] if kink is None else self._majority() * (kink - m + np.sqrt(q) * x[3])
         return np.exp(x[0]), m, q, b
+
+    def margin_laws(self, x: Array) -> MarginLaws:
+        """The laws of a fresh sample's margins, class +1 first; without an intercept both agree."""
+        _, m, q, b = self.order_parameters(x)
+        prior = np.full_like(m, 0.5) if self.prior is None else self.prior
+        weight, root = np.stack([prior, 1 - prior]), np.sqrt(q)
+        return MarginLaws(weight, np.array([1, -1]), np.stack([m + b, m - b]), np.stack([root] * 2))
+
+    def margin_parameters(self, x: Array) -> tuple[Array, Array, Array, Array]:
+        """(gamma, m, q, b), as `order_parameters`."""
+        return self.order_parameters(x)
 
     def intercept_slopes(self, x: Array) -> tuple[Array, Array, Array]:
         """db/dlog m, db/dlog q and db/dx_3."""
@@ -149,3 +163,110 @@ class SaddlePoint:
             r.append(tilt / root)
             jacobian[3] = d[3] / root - 0.5 * tilt / (q_hat * root) * d[2]
         return np.stack(r), jacobian
+
+    def start(self, nodes: int) -> Array:
+        """Unknowns near a solution: the square loss's, with the intercept balanced."""
+        return self.balanced(self.square_loss_solution(), nodes)
+
+    def square_loss_solution(self) -> Array:
+        """Unknowns of the square loss at this geometry and ridge, exact (numerics.md, square loss).
+
+        gamma solves T_1(lambda, 1/(1+gamma)) = delta gamma, whose left side over gamma decreases;
+        then m = B_1 v/(1 + B_1 v) with v = 1/(1+gamma), and q is linear in m^2 and (1-m)^2. The
+        intercept, if there is one, starts from zero.
+        """
+        geometry, ridge, delta = self.geometry, self.ridge, self.sampling_ratio
+        log_gamma = square_loss_step(
+            lambda gamma: geometry.resolvent_moments(ridge, 1 / (1 + gamma))[0][:2], delta
+        )
+        v = 1 / (1 + np.exp(log_gamma))
+        traces, overlaps = geometry.resolvent_moments(ridge, v)
+        m = overlaps[0] * v / (1 + overlaps[0] * v)
+        noise = traces[1] / delta * v**2
+        q = (((1 - m) * v) ** 2 * overlaps[1] + (1 - m) ** 2 * noise) / (1 - noise)
+        scale = self.mean_scale()
+        log_m = np.log(np.where(scale > 0, m / np.where(scale > 0, scale, 1.0), 1.0))
+        x = np.stack([log_gamma, log_m, np.log(q)])
+        return x if self.prior is None else self.at_zero_intercept(x)
+
+    def balanced(self, x: Array, nodes: int) -> Array:
+        """`x` with the intercept that solves E[y M'] = 0 at the other unknowns.
+
+        E[y M'] increases in b: Newton inside a bracket, bisecting arcsinh(b) where Newton leaves.
+        """
+        if self.prior is None:
+            return x
+        gamma, m, q, b = self.order_parameters(x)
+        high = np.arcsinh(50 + np.abs(m) + 20 * np.sqrt(q) + 2 * gamma)
+        low = -high
+        for _ in range(80):
+            x = self.at_intercept(x, b)
+            hats, slopes = self.channel(x, nodes)
+            tilt, slope = hats[3], slopes[3, 3] / self.intercept_slopes(x)[2]
+            if np.all(np.abs(tilt) <= 1e-3 * np.sqrt(hats[2])):
+                break
+            here = np.arcsinh(b)
+            low, high = np.where(tilt < 0, here, low), np.where(tilt > 0, here, high)
+            target = np.arcsinh(b - tilt / np.where(slope > 0, slope, np.inf))
+            inside = (low < target) & (target < high) & (slope > 0) & (high - low < 1.0)
+            b = np.sinh(np.where(inside, target, 0.5 * (low + high)))
+        return x
+
+    def averaging_scale(self) -> Array:
+        """The ridge at which the averaging classifier's margins are of order one."""
+        one = np.ones_like(self.ridge)
+        traces, overlaps = self.geometry.resolvent_moments(one, one)
+        delta = self.sampling_ratio
+        return np.asarray(
+            overlaps[0] + np.sqrt(overlaps[1] + traces[1] / delta) + traces[0] / delta
+        )
+
+    def penalised(self, ridge: Array, loss: Loss | None = None) -> SaddlePoint:
+        """The same equations at another ridge, and another loss if one is given."""
+        return replace(self, ridge=ridge, loss=self.loss if loss is None else loss)
+
+    def rescaled(self, x: Array, factor: Array) -> Array:
+        """The unknowns with gamma multiplied by `factor`."""
+        x = x.copy()
+        x[0] += np.log(factor)
+        return x
+
+    @property
+    def fits_intercept(self) -> bool:
+        """Whether b is an unknown."""
+        return self.prior is not None
+
+    def without_intercept(self) -> SaddlePoint:
+        """The same equations with b = 0 and no condition for it."""
+        return replace(self, prior=None)
+
+    def at_zero_intercept(self, x: Array) -> Array:
+        """The three unknowns `x` with a fourth that makes b = 0."""
+        padded = np.concatenate([x, np.zeros((1, x.shape[1]))])
+        return self.at_intercept(padded, np.zeros(x.shape[1]))
+
+    def less_unequal(self, share: Array) -> SaddlePoint:
+        """The classes' log-odds times 1 - `share`: balanced at share 1."""
+        assert self.prior is not None
+        odds = np.log(self.prior) - np.log1p(-self.prior)
+        return replace(self, prior=expit(odds * (1 - share)))
+
+
+def square_loss_step(
+    traces: Callable[[Array], tuple[Array, Array] | Array], sampling_ratio: Array
+) -> Array:
+    """log gamma with T_1(gamma) = delta gamma, from T_1 and T_2 at the curvature 1/(1 + gamma)."""
+    low, high = np.full_like(sampling_ratio, -100.0), np.full_like(sampling_ratio, 100.0)
+    log_gamma = np.zeros_like(sampling_ratio)
+    for _ in range(80):
+        gamma = np.exp(log_gamma)
+        t1, t2 = traces(gamma)
+        excess = np.log(t1 / sampling_ratio) - log_gamma
+        low, high = np.where(excess > 0, log_gamma, low), np.where(excess < 0, log_gamma, high)
+        step = excess / (1 - t2 / t1 * gamma / (1 + gamma) ** 2)
+        inside = (low < log_gamma + step) & (log_gamma + step < high)
+        step = np.where(inside, step, 0.5 * (low + high) - log_gamma)
+        if np.all(np.abs(step) < 1e-14):
+            break
+        log_gamma = log_gamma + step
+    return log_gamma

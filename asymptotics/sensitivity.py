@@ -62,6 +62,7 @@ def differentiate(result: Limit, parameter: str) -> Derivative:
     if problem.probe.loss is None:
         return _of_bayes(result, parameter)
     equations, shape = problem.equations()
+    assert isinstance(equations, SaddlePoint)  # check_parameter refuses the others
     good = np.flatnonzero(np.ravel(result.status) == CONVERGED)
     values = np.full((3, result.accuracy.size), np.nan)
     if good.size:
@@ -79,6 +80,10 @@ def check_parameter(problem: Problem, parameter: str) -> None:
     """InvalidInput unless the problem has that parameter."""
     if parameter not in PARAMETERS:
         raise InvalidInput(f"parameter must be one of {', '.join(PARAMETERS)}, got {parameter!r}")
+    if not problem.symmetric:
+        raise InvalidInput(
+            "derivatives need two classes of opposite means and one covariance, without label noise"
+        )
     if parameter == "ridge" and problem.ridge is None:
         raise InvalidInput(f"ridge is not a parameter of the limit {problem.loss}")
     if parameter == "signal" and np.shape(problem.mixture.classes[0].mean)[-1] != 1:

@@ -21,7 +21,6 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar, root
 
 from asymptotics import limit, make_problem
-from asymptotics.solver import square_loss_solution
 
 SLOW_POINTS = 3
 
@@ -48,7 +47,7 @@ def one_by_one(given: dict[str, np.ndarray]) -> np.ndarray:
             r, jacobian = point.residual(x[:, None], 128)
             return r[:, 0], jacobian[:, :, 0]
 
-        x = root(residual, square_loss_solution(point)[:, 0], jac=True, tol=1e-12).x
+        x = root(residual, point.square_loss_solution()[:, 0], jac=True, tol=1e-12).x
         _, m, q, _ = point.order_parameters(x[:, None])
         found.append(float(m[0] / np.sqrt(q[0])))
     return np.array(found)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from asymptotics.errors import InvalidInput
-from asymptotics.limits import separability_of
+from asymptotics.existence import separability_of
 from asymptotics.mixture import isotropic_mixture
 from asymptotics.probes import Existence
 from asymptotics.problem import Problem
@@ -88,6 +88,7 @@ def predict(
         intercept=intercept,
     )
     equations, shape = problem.equations(geometry)
+    assert isinstance(equations, SaddlePoint)
     threshold, exists = _existence(problem, equations)
     status = np.where(exists, UNRESOLVED, NO_LIMIT).astype("<U12")
     accuracy, error, residual = np.full((3, status.size), np.nan)
