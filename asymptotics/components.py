@@ -57,7 +57,8 @@ class Components:
         """The geometries of flat indices `points`."""
 
         def chosen(x: Array, kept: int) -> Array:
-            return x.reshape(-1, *x.shape[x.ndim - kept :])[points]
+            size = int(np.prod(self.shape))
+            return x.reshape(size, *x.shape[x.ndim - kept :])[points]
 
         return replace(
             self,

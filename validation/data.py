@@ -91,30 +91,30 @@ def at_dimension(
     if np.ndim(mean) != 1 or np.ndim(mixture.prior) != 0:
         raise InvalidInput("one mixture is sampled at a time, got a batch of them")
     head = (Gain() if projector is None else projector).matrix(mean)
-    root = head @ _root(covariance)
+    root = head @ matrix_root(covariance)
     others = dimension - root.shape[0]
     if others < 0 or (others > 0 and mixture.bulk_weights.size == 0):
         raise InvalidInput(
             f"dimension must be {'at least ' if others < 0 else ''}{root.shape[0]} for this "
             f"mixture, got {dimension}"
         )
-    scales = np.sqrt(np.repeat(mixture.bulk_eigenvalues, _shares(mixture.bulk_weights, others)))
+    scales = np.sqrt(np.repeat(mixture.bulk_eigenvalues, shares(mixture.bulk_weights, others)))
     nu = np.concatenate([head @ mean, np.zeros(others)])
     return GaussianFeatures(nu, root, scales, prior=float(mixture.prior))
 
 
-def _root(covariance: Array) -> Array:
+def matrix_root(covariance: Array) -> Array:
     """A root of a positive semi-definite matrix, by eigenvalues: it may be singular."""
     values, vectors = scipy.linalg.eigh(covariance)
     return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
-def _shares(weights: Array, total: int) -> NDArray[np.intp]:
+def shares(weights: Array, total: int) -> NDArray[np.intp]:
     """`total` split in proportion to `weights`, by largest remainder."""
     if weights.size == 0:
         return np.zeros(0, dtype=np.intp)
     exact = total * weights / np.sum(weights)
-    shares = np.floor(exact).astype(np.intp)
-    largest = np.argsort(shares - exact, kind="stable")[: total - int(np.sum(shares))]
-    shares[largest] += 1
-    return shares
+    counts = np.floor(exact).astype(np.intp)
+    largest = np.argsort(counts - exact, kind="stable")[: total - int(np.sum(counts))]
+    counts[largest] += 1
+    return counts
