@@ -13,19 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize.elementwise import find_root
 
+from asymptotics.level_sets import cross_segments
 from asymptotics.sweep import Progress, columns_of
 from asymptotics.training import fall_at_identity
 
 Array = NDArray[np.float64]
 Points = Mapping[str, Array]
-
-_TOLERANCE = 1e-9  # of a crossing, as a fraction of the interval that brackets it
 
 
 @dataclass(frozen=True)
@@ -91,25 +90,9 @@ LEVELS = {
 def crossings(cells: Cells, level: Level, left: Points, right: Points) -> dict[str, Array]:
     """The points between `left` and `right` where `level` changes sign, one for each pair.
 
-    `left` and `right` map parameter names to flat arrays: the ends of straight segments across
-    which the level has two signs. A segment on which that fails gives nan.
+    Arguments as in `asymptotics.level_sets.cross_segments`.
     """
-    segments = np.arange(next(iter(left.values())).size)
-
-    def along(fraction: Array, segment: NDArray[np.intp]) -> Array:
-        place = {
-            name: left[name][segment] + fraction * (right[name] - left[name])[segment]
-            for name in left
-        }
-        return level.at(cells, place)
-
-    found = find_root(
-        along,
-        (np.zeros(segments.size), np.ones(segments.size)),
-        args=(segments,),
-        tolerances={"xatol": _TOLERANCE},
-    )
-    return {name: left[name] + found.x * (right[name] - left[name]) for name in left}
+    return cross_segments(partial(level.at, cells), left, right)
 
 
 def crossings_along(cells: Cells, name: str, values: Array) -> dict[str, Array]:

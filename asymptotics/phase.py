@@ -1,9 +1,7 @@
 """Phase diagrams: what training and the probe do over two parameters, and where they change.
 
-A diagram is a grid of cells and its boundaries, the level sets of `crossings.LEVELS`. Their
-topology is read off the grid (marching squares), and every vertex is then found by root finding
-along its grid edge, so that a boundary is as exact as the solver and can have any number of
-branches. A branch that fits between neighbouring cells of one sign is missed.
+A diagram is a grid of cells and its boundaries, the level sets of `crossings.LEVELS`, which are as
+exact as the solver and can have any number of branches (`level_sets`).
 """
 
 from __future__ import annotations
@@ -11,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from contourpy import contour_generator
 from numpy.typing import NDArray
 
 from asymptotics.crossings import LEVELS, Cells, crossings
 from asymptotics.errors import InvalidInput
+from asymptotics.level_sets import level_lines
 from asymptotics.sweep import Progress, constant_columns, product_of_grids
 from asymptotics.table import Table
 
@@ -112,24 +111,10 @@ def _boundaries(
         if level.needs_probe and not cells.has_probe:
             continue
         values = level.of_columns(columns).reshape(axes[1].size, axes[0].size)
-        if not (np.any(values > 0) and np.any(values < 0)):
-            continue
-        # vertices in index space: each lies on an edge of the grid, one coordinate whole
-        traced = contour_generator(z=np.ma.masked_invalid(np.sign(values))).lines(0.0)
-        lines = [np.asarray(line) for line in traced]
-        if not lines:
-            continue
-        vertices = np.concatenate(lines)
-        ends = [
-            {n: axes[i][whole(vertices[:, i]).astype(int)] for i, n in enumerate(names)}
-            for whole in (np.floor, np.ceil)
-        ]
-        place = crossings(cells, level, *ends)
-        exact = np.stack([place[n] for n in names], axis=1)
-        for part in np.split(exact, np.cumsum([len(line) for line in lines])[:-1]):
-            # an edge whose end is a failed cell has no vertex; the branch goes on
-            known = part[np.isfinite(part).all(axis=1)]
-            found.append(Boundary(name, known[:, 0], known[:, 1]))
+        lines = level_lines(
+            values, dict(zip(names, axes, strict=True)), partial(crossings, cells, level)
+        )
+        found += [Boundary(name, x, y) for x, y in lines]
     if cells.has_probe:
         # a = 1 is where the head does nothing
         found += [replace(branch, name="head") for branch in found if branch.name == "em_one"]
