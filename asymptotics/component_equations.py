@@ -93,10 +93,11 @@ class ComponentSaddlePoint:
 
     def margin_laws(self, x: Array) -> MarginLaws:
         """The laws of a fresh sample's margins."""
-        _, q, t, b = self.parts(x)
-        labels = self.geometry.labels
-        deviation = np.sqrt(q)[self.geometry.covariance_of]
-        return MarginLaws(self.priors, labels, t * deviation + labels[:, None] * b, deviation)
+        gamma, q, t, b = self.parts(x)
+        labels, of = self.geometry.labels, self.geometry.covariance_of
+        deviation = np.sqrt(q)[of]
+        mean = t * deviation + labels[:, None] * b
+        return MarginLaws(self.priors, labels, mean, deviation, gamma[of])
 
     def margin_parameters(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """(gamma, m, q, b): of the mixture's average margin y z.theta, with gamma over E[q]."""

@@ -25,7 +25,7 @@ from asymptotics.losses import Loss, Smooth, prox_bracket
 Array = NDArray[np.float64]
 
 # |z| beyond which a standard normal density is below 1e-18 of its peak
-_REACH = 9.2
+REACH = 9.2
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _linear(
     narrow = end - start < 0.5 * deviation
     chosen = np.flatnonzero(narrow | (quadrature & (end > start)))
     if chosen.size:
-        cut_low, cut_high = np.clip(low, -_REACH, _REACH), np.clip(high, -_REACH, _REACH)
+        cut_low, cut_high = np.clip(low, -REACH, REACH), np.clip(high, -REACH, REACH)
         begin, span = np.where(narrow, start, 0.0), np.where(narrow, end - start, 0.0)
         width = np.where(narrow, span / deviation, cut_high - cut_low)
         at_low = np.where(narrow, first + slope * begin, at_mean + rise * cut_low)
@@ -126,7 +126,7 @@ def _linear(
 
 def _by_quadrature(low: Array, width: Array, first: Array, climb: Array) -> Array:
     """E[1, Z, Z^2, M', M'^2, M' Z] over low < Z < low + width where M' climbs from `first`."""
-    fraction, weight = _unit_rule(80, finite=True)
+    fraction, weight = unit_rule(80, finite=True)
     z = low[:, None] + width[:, None] * fraction
     density = width[:, None] * weight * _density(z)
     derivative = first[:, None] + climb[:, None] * fraction
@@ -151,7 +151,7 @@ def _truncated(low: Array, high: Array) -> tuple[Array, Array, Array]:
 def _smooth(piece: Smooth, gamma: Array, mean: Array, deviation: Array, nodes: int) -> Array:
     """The eight means over one smooth piece by the prox-variable rule."""
     lower, upper = _window(piece, gamma, mean, deviation)
-    v_unit, v_weight = _unit_rule(nodes, np.isfinite(piece.lower) or np.isfinite(piece.upper))
+    v_unit, v_weight = unit_rule(nodes, np.isfinite(piece.lower) or np.isfinite(piece.upper))
     # the loss bends where gamma loss'' passes 1, at about log(gamma) to the right of the origin
     reach = np.log1p(gamma)
     centre = np.clip(0.5 * reach, lower, upper)
@@ -186,7 +186,7 @@ def _smooth(piece: Smooth, gamma: Array, mean: Array, deviation: Array, nodes: i
 
 
 @lru_cache
-def _unit_rule(nodes: int, finite: bool) -> tuple[Array, Array]:
+def unit_rule(nodes: int, finite: bool) -> tuple[Array, Array]:
     """Nodes and weights on (0, 1): midpoint where the integrand dies at both ends, else Gauss."""
     if finite:
         x, weight = np.polynomial.legendre.leggauss(nodes)
@@ -202,6 +202,6 @@ def _window(piece: Smooth, gamma: Array, mean: Array, deviation: Array) -> tuple
     """
     tilt = np.minimum(3 * deviation, np.maximum(mean / deviation, 0.0))
     slack = 0.3 * deviation
-    lower, _ = prox_bracket(piece, mean - (_REACH + tilt) * deviation, gamma, slack)
-    _, upper = prox_bracket(piece, mean + _REACH * deviation, gamma, slack)
+    lower, _ = prox_bracket(piece, mean - (REACH + tilt) * deviation, gamma, slack)
+    _, upper = prox_bracket(piece, mean + REACH * deviation, gamma, slack)
     return lower, upper

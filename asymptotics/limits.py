@@ -164,14 +164,15 @@ def _limit(problem: Problem, geometry: Geometry | Components) -> Limit:
             columns[name][here] = value
         for name in ("accuracy", "test_error"):
             columns[name][here[~good]] = np.nan
+        laws = laws.take(np.flatnonzero(good)).at_points(here[good], exists.size)
     else:
-        good, laws = np.zeros(0, dtype=bool), None
+        laws = _unknown_laws(exists.size)
     return Limit(
         problem,
         **{name: column.reshape(shape) for name, column in columns.items()},
         threshold=threshold.reshape(shape),
         status=status.reshape(shape),
-        margins=_over_grid(laws, here[good], good, exists.size).reshape(shape),
+        margins=laws.reshape(shape),
     )
 
 
@@ -219,19 +220,9 @@ def possible(equations: AnyEquations, unknowns: Array, laws: MarginLaws) -> NDAr
     return np.asarray(good & (m >= 0) if isinstance(equations, SaddlePoint) else good)
 
 
-def _over_grid(
-    laws: MarginLaws | None, places: NDArray[np.intp], good: NDArray[np.bool_], size: int
-) -> MarginLaws:
-    """The laws of the good points at their `places` among `size`, nan elsewhere."""
-    if laws is None:
-        none = np.full((2, size), np.nan)
-        return MarginLaws(none, np.array([1, -1]), none, none)
-    arrays = []
-    for values in (laws.weight, laws.mean, laws.deviation):
-        spread = np.full((len(values), size), np.nan)
-        spread[:, places] = values[:, good]
-        arrays.append(spread)
-    return MarginLaws(arrays[0], laws.label, arrays[1], arrays[2])
+def _unknown_laws(size: int) -> MarginLaws:
+    none = np.full((2, size), np.nan)
+    return MarginLaws(none, np.array([1, -1]), none, none, none)
 
 
 def _rounding(laws: MarginLaws) -> Array:
@@ -280,5 +271,7 @@ def _bayes(problem: Problem) -> Limit:
         error_estimate=np.full(shape, np.finfo(float).eps),
         threshold=nothing,
         status=np.full(shape, CONVERGED, dtype="<U13"),
-        margins=MarginLaws(weight, np.array([1, -1]), margin, np.ones_like(margin)),
+        margins=MarginLaws(
+            weight, np.array([1, -1]), margin, np.ones_like(margin), np.full_like(margin, np.nan)
+        ),
     )

@@ -3,11 +3,14 @@
 A fresh sample of component c has the margin y_c (z.theta + b) ~ N(mean_c, deviation_c^2), so that
 
     accuracy_c = Phi(mean_c/deviation_c),      accuracy = sum_c weight_c accuracy_c.
+
+The margin of a training sample is the proximal map of such a Gaussian: prox_step(margin), the
+Gaussian being what it would have been without it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +25,14 @@ class MarginLaws:
 
     weight: probability of the component, summing to 1. label: its class, +1 or -1, (C,).
     mean, deviation: of the margin y (z.theta + b), intercept included.
+    step: gamma of the component, nan for a rule that is not fitted.
     """
 
     weight: Array
     label: NDArray[np.intp]
     mean: Array
     deviation: Array
+    step: Array
 
     @property
     def ratio(self) -> Array:
@@ -53,6 +58,26 @@ class MarginLaws:
 
     def reshape(self, shape: tuple[int, ...]) -> MarginLaws:
         """The same laws over a grid of the given shape."""
-        parts = (x.reshape(-1, *shape) for x in (self.weight, self.mean, self.deviation))
-        weight, mean, deviation = parts
-        return MarginLaws(weight, self.label, mean, deviation)
+        arrays = (self.weight, self.mean, self.deviation, self.step)
+        weight, mean, deviation, step = (x.reshape(-1, *shape) for x in arrays)
+        return MarginLaws(weight, self.label, mean, deviation, step)
+
+    def take(self, points: NDArray[np.intp]) -> MarginLaws:
+        """The laws of some points of a flat batch."""
+        arrays = (self.weight, self.mean, self.deviation, self.step)
+        weight, mean, deviation, step = (x[:, points] for x in arrays)
+        return MarginLaws(weight, self.label, mean, deviation, step)
+
+    def at_points(self, points: NDArray[np.intp], size: int) -> MarginLaws:
+        """Laws of a flat batch at its `points` among `size`, nan at the others."""
+        arrays = []
+        for values in (self.weight, self.mean, self.deviation, self.step):
+            spread = np.full((len(values), size), np.nan)
+            spread[:, points] = values
+            arrays.append(spread)
+        return MarginLaws(arrays[0], self.label, *arrays[1:])
+
+    def moved(self, shift: Array) -> MarginLaws:
+        """The laws when the intercept moves by `shift`, a number a point."""
+        along = self.label.reshape(-1, *[1] * (self.mean.ndim - 1)) * shift
+        return replace(self, mean=self.mean + along)

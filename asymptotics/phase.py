@@ -79,7 +79,8 @@ def phase_diagram(
     """The phase diagram over the parameters named `x` and `y`, whose values are the grids.
 
     Parameters are those of `make_problem` (none of them needed without a `loss`), and objective,
-    signal, dimension, temperature, augmentation, views, encoder. All but `x` and `y` are numbers.
+    signal, dimension, temperature, augmentation, views, encoder, depth. All but `x` and `y` are
+    numbers.
     Failed cells keep a status and are nan. Raises InvalidInput.
     """
     given = {name: value for name, value in parameters.items() if value is not None}

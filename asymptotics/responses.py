@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 OF_TRAINING = ("temperature", "augmentation", "dimension")
 NOT_DIFFERENTIATED = "derivative not found"
-_OF_OBJECTIVE = (*OF_TRAINING, "objective", "views", "encoder")
+_OF_OBJECTIVE = (*OF_TRAINING, "objective", "views", "encoder", "depth")
 # d log lambda / d log (ridge, sampling_ratio, num_samples) in each convention of the ridge
 _ELASTICITIES = {
     "mean": (1, 0, 0),

@@ -76,10 +76,11 @@ class SaddlePoint:
 
     def margin_laws(self, x: Array) -> MarginLaws:
         """The laws of a fresh sample's margins, class +1 first; without an intercept both agree."""
-        _, m, q, b = self.order_parameters(x)
+        gamma, m, q, b = self.order_parameters(x)
         prior = np.full_like(m, 0.5) if self.prior is None else self.prior
-        weight, root = np.stack([prior, 1 - prior]), np.sqrt(q)
-        return MarginLaws(weight, np.array([1, -1]), np.stack([m + b, m - b]), np.stack([root] * 2))
+        weight, means = np.stack([prior, 1 - prior]), np.stack([m + b, m - b])
+        deviation, step = (np.stack([value] * 2) for value in (np.sqrt(q), gamma))
+        return MarginLaws(weight, np.array([1, -1]), means, deviation, step)
 
     def margin_parameters(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """(gamma, m, q, b), as `order_parameters`."""

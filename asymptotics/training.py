@@ -3,9 +3,10 @@
     (objective, temperature, augmentation, signal, dimension)  ->  a  ->  accuracy after the head,
 
 and before the head the accuracy at gain 1 (``encoder="fixed"``: the head alone was trained) or at
-gain sqrt(a) (``encoder="balanced"``: a two-layer linear net trained from a balanced start, which
-splits its composite gain evenly). The gain of `cosine` is exact at finite d while the accuracy is
-the limit n, p -> infinity: a mixed limit; `cosine-scaled` is the consistent one (pipeline.md).
+gain a^{(L-1)/L} (``encoder="balanced"``: a linear net of L = ``depth`` layers, two unless said
+otherwise, trained from a balanced start, which splits its composite gain evenly). The gain of
+`cosine` is exact at finite d while the accuracy is the limit n, p -> infinity: a mixed limit;
+`cosine-scaled` is the consistent one (pipeline.md).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _OF_OBJECTIVE = (
     "dimension",
     "views",
     "encoder",
+    "depth",
 )
 
 
@@ -135,7 +137,7 @@ def trained_accuracy(**parameters: Any) -> dict[str, NDArray[Any]]:
         )
     if not columns["converged"][0]:
         problem = {k: v for k, v in parameters.items() if k not in _OF_OBJECTIVE}
-        for gain in (columns["gain"][0], _before(columns["gain"], fixed)[0]):
+        for gain in (columns["gain"][0], columns["gain"][0] ** share_before(fixed)):
             limit(make_problem(**problem | {"gain": gain})).raise_on_failure()
     return columns
 
@@ -144,7 +146,8 @@ def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict
     """The columns of a trained head: its gain, then the limit after it, and the accuracy before it.
 
     `points` are flat arrays of one length, `fixed` the other parameters of `make_problem` and of
-    the objective, `encoder` among them. Where the gain did not converge there is no accuracy.
+    the objective, `encoder` and `depth` among them. Where the gain did not converge there is no
+    accuracy.
     """
     from asymptotics.limits import limit
     from asymptotics.sweep import limit_columns, make_problem
@@ -154,7 +157,7 @@ def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict
     gain = np.where(unknown, 1.0, head["gain"])
     problem = {k: v for k, v in {**fixed, **points}.items() if k not in _OF_OBJECTIVE}
     after = limit_columns(limit(make_problem(**problem | {"gain": gain})))
-    before = _solve_distinct(problem | {"gain": _before(gain, fixed)})
+    before = _solve_distinct(problem | {"gain": gain ** share_before(fixed)})
     columns = head | after
     for name in ("accuracy", "test_error"):
         columns[name] = np.where(unknown, np.nan, after[name])
@@ -183,9 +186,15 @@ def _solve_distinct(problem: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     return {name: column[place] for name, column in columns.items()}
 
 
-def _before(gain: Array, fixed: Mapping[str, Any]) -> Array:
-    """The gain before the head: 1 for a fixed encoder, sqrt(a) for a balanced two-layer net."""
+def share_before(fixed: Mapping[str, Any]) -> float:
+    """log gain before the head over log a: 0 for a fixed encoder, (L-1)/L for a balanced net.
+
+    Raises InvalidInput for an unknown `encoder` or a `depth` that is no whole number >= 2.
+    """
     encoder = fixed.get("encoder") or "fixed"
     if encoder not in ENCODERS:
         raise InvalidInput(f"encoder must be one of {', '.join(ENCODERS)}, got {encoder!r}")
-    return np.ones_like(gain) if encoder == "fixed" else np.sqrt(gain)
+    depth = fixed.get("depth") or 2
+    if depth != int(depth) or depth < 2:
+        raise InvalidInput(f"depth must be a whole number >= 2, got {depth}")
+    return 0.0 if encoder == "fixed" else 1 - 1 / depth

@@ -121,13 +121,19 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-encoder_option = click.option(
-    "--encoder",
-    type=click.Choice(["fixed", "balanced"]),
-    default="fixed",
-    show_default=True,
-    help="Before the head: gain 1 (fixed), or sqrt(a) as a balanced two-layer net splits it.",
-)
+def encoder_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--encoder and --depth: what is before the head."""
+    encoder = click.option(
+        "--encoder",
+        type=click.Choice(["fixed", "balanced"]),
+        default="fixed",
+        show_default=True,
+        help="Before the head: gain 1 (fixed), or a^((L-1)/L) as a balanced net splits it.",
+    )
+    depth = click.option(
+        "--depth", type=click.IntRange(2), help="Layers L of a balanced net.  [default: 2]"
+    )
+    return encoder(depth(function))
 
 
 _AUGMENTATIONS = ("augmentation", "redrawn", "masked")
@@ -137,9 +143,11 @@ def check_training(options: dict[str, Any], objective: str | None) -> None:
     """Usage errors of the training options: a gain beside an objective, or parts missing."""
     names = ("temperature", *_AUGMENTATIONS, "augmentation_across", "dimension")
     given = [_flag(name) for name in names if options[name] is not None]
+    if options.get("depth") is not None and options.get("encoder") != "balanced":
+        raise click.UsageError("--depth needs --encoder balanced")
     if objective is None:
-        if given:
-            raise click.UsageError(f"{given[0]} needs an --objective")
+        if given or options.get("encoder") == "balanced":
+            raise click.UsageError(f"{(given or ['--encoder'])[0]} needs an --objective")
         return
     if options.get("gain") is not None:
         raise click.UsageError("--gain and --objective exclude one another")
@@ -192,7 +200,7 @@ def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
             raise click.UsageError("--objective needs --signal, not --spectrum or --arrays")
     parameters = dict(options)
     if options["objective"] is None:
-        for name in ("views", "encoder"):
+        for name in ("views", "encoder", "depth"):
             parameters.pop(name, None)
     if options["spectrum"] is not None:
         parameters["spectrum"] = read_spectrum(options["spectrum"])

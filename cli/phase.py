@@ -125,5 +125,5 @@ def _parameters(options: dict[str, Any]) -> dict[str, Any]:
     if options["signal"] is None:
         raise click.UsageError("--signal is required")
     check_training(options, options["objective"])
-    dropped = ("loss", "prior", "intercept", "ridge_convention", "encoder", "gain")
+    dropped = ("loss", "prior", "intercept", "ridge_convention", "encoder", "depth", "gain")
     return {name: value for name, value in options.items() if name not in dropped}

@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asymptotics.errors import InvalidInput
 from asymptotics.limits import Limit, limit
 from asymptotics.sweep import make_problem, product_of_grids
-from asymptotics.training import ENCODERS
+from asymptotics.training import share_before
 from validation.checks.prediction import Prediction, by_point
 from validation.checks.probe import (
     accuracy_row,
@@ -70,8 +69,8 @@ def validate_pipeline(
     """Rows ``log_gain``, ``accuracy_before`` and ``accuracy_after`` of trained heads.
 
     parameters: those of `validate_projector` and of the probe (loss, sampling_ratio, ridge,
-    intercept, prior, encoder); lists are grids. The other arguments are as in `validate_probe` and
-    `validate_projector`. Raises InvalidInput.
+    intercept, prior, encoder, depth); lists are grids. The other arguments are as in
+    `validate_probe` and `validate_projector`. Raises InvalidInput.
     """
     points, fixed = product_of_grids({"objective": "cosine"} | parameters)
     run = Run() if run is None else run
@@ -109,11 +108,8 @@ def predict_pipeline(points: Mapping[str, Array], fixed: Mapping[str, Any]) -> l
 
 
 def _powers(fixed: Mapping[str, Any]) -> dict[str, float]:
-    """Of the head's gain, that the probe sees: a balanced encoder has half of log a."""
-    encoder = fixed.get("encoder") or "fixed"
-    if encoder not in ENCODERS:
-        raise InvalidInput(f"encoder must be one of {', '.join(ENCODERS)}, got {encoder!r}")
-    return {"accuracy_before": 0.5 if encoder == "balanced" else 0.0, "accuracy_after": 1.0}
+    """Of the head's gain, that the probe sees."""
+    return {"accuracy_before": share_before(fixed), "accuracy_after": 1.0}
 
 
 def _limits(points: Mapping[str, Array], fixed: Mapping[str, Any], log_gain: Array) -> Limit:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from asymptotics.conventions import mean_ridge
 from asymptotics.errors import InvalidInput
 from asymptotics.sweep import columns_of, make_problem, product_of_grids
+from asymptotics.training import share_before
 from validation.checks.prediction import Prediction, by_point, point_at
 from validation.checks.probe_trial import probe_trial
 from validation.checks.run import Run
@@ -65,10 +66,9 @@ def predict(points: Mapping[str, Array], fixed: Mapping[str, Any]) -> list[Predi
     """The limits at flat points: accuracy, or accuracy_before and accuracy_after a trained head."""
     columns = columns_of(points, fixed)
     size = len(columns["status"])
-    ones = np.ones(size)
     if fixed.get("objective"):
         gain = columns["gain"]
-        before = np.sqrt(gain) if fixed.get("encoder") == "balanced" else ones
+        before = gain ** share_before(fixed)
         quantities = {"accuracy_before": before, "accuracy_after": gain}
     else:
         quantities = {"accuracy": np.broadcast_to(points.get("gain", 1.0), size)}

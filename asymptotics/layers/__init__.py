@@ -1,0 +1,1 @@
+"""Linear layers before and after the head: second moments, optima, flows, reweighting heads."""
