@@ -13,7 +13,7 @@ from asymptotics.components import Components
 from asymptotics.errors import InvalidInput, NoLimit, NotConverged
 from asymptotics.existence import existence
 from asymptotics.geometry import Geometry
-from asymptotics.margins import MarginLaws
+from asymptotics.margins import MarginLaws, best_shift
 from asymptotics.probes import Existence
 from asymptotics.problem import Problem
 from asymptotics.projectors import project
@@ -151,12 +151,15 @@ def _limit(problem: Problem, geometry: Geometry | Components) -> Limit:
         part = equations.take(here)
         solution = solve(part)
         x = solution.unknowns
-        laws = part.margin_laws(x)
+        fitted = part.margin_laws(x)
+        shift = best_shift(fitted) if problem.balanced else np.zeros(here.size)
+        laws = fitted.moved(shift)
         values = _observe(part, x, laws)
+        values["intercept"] = values["intercept"] + shift
         error = solution.error_estimate + _rounding(laws)
         values |= {"residual": solution.residual, "error_estimate": error}
         good = (solution.residual < 1e-9) & (solution.error_estimate < _PROMISE)
-        good &= possible(part, x, laws)
+        good &= possible(part, x, fitted)
         # at a failed point the residual bounds what the estimate does not see
         values["error_estimate"] = np.where(good, error, np.maximum(error, solution.residual))
         status[here] = np.where(good, CONVERGED, NOT_CONVERGED)

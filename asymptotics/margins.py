@@ -81,3 +81,35 @@ class MarginLaws:
         """The laws when the intercept moves by `shift`, a number a point."""
         along = self.label.reshape(-1, *[1] * (self.mean.ndim - 1)) * shift
         return replace(self, mean=self.mean + along)
+
+
+def best_shift(laws: MarginLaws) -> Array:
+    """The shift of the intercept that makes the balanced error least, of a flat batch (points,).
+
+    It is stationary where the densities of the two classes' scores cross. With several components
+    or deviations there can be several such places: all mean scores and six deviations beyond are
+    scanned at 257 shifts, and the best is refined by a root of the slope.
+    """
+    # scipy.optimize takes as long to import as everything else together
+    from scipy.optimize.elementwise import find_root
+
+    share, label = np.empty_like(laws.weight), laws.label[:, None]
+    for side in (1, -1):
+        chosen = laws.label == side
+        share[chosen] = laws.weight[chosen] / laws.weight[chosen].sum(axis=0)
+
+    def slope(shift: Array, points: NDArray[np.intp]) -> Array:
+        deviation = laws.deviation[:, points]
+        t = (laws.mean[:, points] + label * shift) / deviation
+        return np.asarray(
+            np.sum(share[:, points] * label * np.exp(-0.5 * t * t) / deviation, axis=0)
+        )
+
+    points = np.arange(laws.mean.shape[1])
+    scores, reach = label * laws.mean, 6 * laws.deviation.max(axis=0)
+    low, high = -scores.max(axis=0) - reach, -scores.min(axis=0) + reach
+    scan = low + (high - low) * np.linspace(0, 1, 257)[:, None]
+    accuracy = [np.sum(share * laws.moved(x).accuracies(), axis=0) for x in scan]
+    best = np.clip(np.argmax(accuracy, axis=0), 1, len(scan) - 2)
+    found = find_root(slope, (scan[best - 1, points], scan[best + 1, points]), args=(points,))
+    return np.where(found.success, found.x, scan[best, points])

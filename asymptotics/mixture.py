@@ -112,6 +112,14 @@ class Mixture:
         return positive.mean, positive.covariance
 
 
+def _share(prior: ArrayLike) -> Array:
+    share = np.asarray(prior, dtype=float)
+    bad = share[~((share > 0) & (share < 1))]
+    if bad.size:
+        raise InvalidInput(f"prior must lie strictly between 0 and 1, got {bad.flat[0]}")
+    return share
+
+
 def symmetric_mixture(
     mean: Array,
     covariance: Array,
@@ -122,23 +130,41 @@ def symmetric_mixture(
     block_weight: float = 0.0,
 ) -> Mixture:
     """Two classes N(+-mean, covariance) in the block, with P(y = 1) = `prior`, over one bulk."""
-    share = np.asarray(prior, dtype=float)
-    bad = share[~((share > 0) & (share < 1))]
-    if bad.size:
-        raise InvalidInput(f"prior must lie strictly between 0 and 1, got {bad.flat[0]}")
+    share = _share(prior)
     eigenvalues = np.asarray(bulk_eigenvalues, dtype=float)
     weights = np.asarray(bulk_weights, dtype=float)
     pair = (Class(share, mean, covariance, 1), Class(1 - share, -mean, covariance, -1))
     return Mixture(pair, eigenvalues, weights, block_weight)
 
 
-def isotropic_mixture(signal: ArrayLike, prior: ArrayLike = 0.5) -> Mixture:
-    """h = y R muhat + g with g ~ N(0, I): `signal` is R, half the distance of the two means."""
+def isotropic_mixture(
+    signal: ArrayLike,
+    prior: ArrayLike = 0.5,
+    variances: tuple[float, float] = (1.0, 1.0),
+    block: int = 1,
+) -> Mixture:
+    """h = y R muhat + sqrt(V_y) g with g ~ N(0, I): `signal` is R, half the distance of the means.
+
+    variances: V of the classes +1 and -1. block: directions of the block, muhat the first of them
+    (a head at an angle to the mean needs two).
+    """
     radius = np.asarray(signal, dtype=float)
     bad = radius[~(np.isfinite(radius) & (radius >= 0))]
     if bad.size:
         raise InvalidInput(f"signal must be finite and >= 0, got {bad.flat[0]}")
-    return symmetric_mixture(radius[..., None], np.ones((*radius.shape, 1, 1)), prior=prior)
+    mean = radius[..., None] * np.eye(block)[0]
+    unit = np.broadcast_to(np.eye(block), (*radius.shape, block, block))
+    if tuple(variances) == (1.0, 1.0):
+        return symmetric_mixture(mean, unit, prior=prior)
+    share = _share(prior)
+    for variance in variances:
+        if not (np.isfinite(variance) and variance > 0):
+            raise InvalidInput(f"class_variances must be finite and > 0, got {variance}")
+    classes = tuple(
+        Class(weight, label * mean, variance * unit, label, np.array([float(variance)]))
+        for weight, label, variance in zip((share, 1 - share), (1, -1), variances, strict=True)
+    )
+    return Mixture(classes, np.array([1.0]), np.array([1.0]))
 
 
 def spectral_mixture(
@@ -170,6 +196,39 @@ def spectral_mixture(
     )
 
 
+def component_mixture(
+    means: ArrayLike, labels: ArrayLike, priors: ArrayLike, covariances: ArrayLike | None = None
+) -> Mixture:
+    """Components N(means[c], covariances[c]) of label labels[c] = +-1 with probability priors[c].
+
+    means: (C, p). covariances: (C, p, p), or (C, p) for diagonal ones, or None for the identity.
+    Raises InvalidInput for shapes that do not fit or a covariance that is none.
+    """
+    mu = np.asarray(means, dtype=float)
+    if mu.ndim != 2 or mu.size == 0:
+        raise InvalidInput(f"means must be (components, p), got the shape {mu.shape}")
+    count, size = mu.shape
+    y, share = np.asarray(labels, dtype=float), np.asarray(priors, dtype=float)
+    if y.shape != (count,) or share.shape != (count,):
+        raise InvalidInput(
+            f"labels and priors must be one for each of {count} components, got {y.shape} and "
+            f"{share.shape}"
+        )
+    if len(set(y.tolist())) < 2:
+        raise InvalidInput("labels: both +1 and -1 are needed")
+    given = np.ones((count, size)) if covariances is None else np.asarray(covariances, dtype=float)
+    if given.shape == (count, size):
+        given = given[:, :, None] * np.eye(size)
+    if given.shape != (count, size, size):
+        raise InvalidInput(
+            f"covariances must be ({count}, {size}, {size}) or ({count}, {size}), got {given.shape}"
+        )
+    classes = tuple(
+        Class(share[c], mu[c], _covariance(given[c], size), int(y[c])) for c in range(count)
+    )
+    return Mixture(classes, np.zeros(0), np.zeros(0), block_weight=1 / size)
+
+
 def explicit_mixture(
     mean: ArrayLike, covariance: ArrayLike | None = None, prior: ArrayLike = 0.5
 ) -> Mixture:
@@ -181,12 +240,20 @@ def explicit_mixture(
     mu = np.asarray(mean, dtype=float)
     if mu.ndim != 1 or mu.size == 0:
         raise InvalidInput(f"mean must be a non-empty vector, got the shape {mu.shape}")
+    if not np.all(np.isfinite(mu)):
+        raise InvalidInput("mean must be finite")
     sigma = np.eye(mu.size) if covariance is None else np.asarray(covariance, dtype=float)
-    if sigma.shape != (mu.size, mu.size):
-        raise InvalidInput(f"covariance must be {mu.size} x {mu.size}, got the shape {sigma.shape}")
-    for name, array in (("mean", mu), ("covariance", sigma)):
-        if not np.all(np.isfinite(array)):
-            raise InvalidInput(f"{name} must be finite")
+    return symmetric_mixture(
+        mu, _covariance(sigma, mu.size), [], [], prior=prior, block_weight=1 / mu.size
+    )
+
+
+def _covariance(sigma: Array, size: int) -> Array:
+    """`sigma` itself, once it is a covariance of `size` features."""
+    if sigma.shape != (size, size):
+        raise InvalidInput(f"covariance must be {size} x {size}, got the shape {sigma.shape}")
+    if not np.all(np.isfinite(sigma)):
+        raise InvalidInput("covariance must be finite")
     if not np.allclose(sigma, sigma.T, rtol=1e-10, atol=1e-12 * np.abs(sigma).max()):
         raise InvalidInput("covariance must be symmetric")
     lowest, highest = np.linalg.eigvalsh(sigma)[[0, -1]]
@@ -194,4 +261,4 @@ def explicit_mixture(
         raise InvalidInput(
             f"covariance must be positive semi-definite, got eigenvalue {lowest:.6g}"
         )
-    return symmetric_mixture(mu, sigma, [], [], prior=prior, block_weight=1 / mu.size)
+    return sigma

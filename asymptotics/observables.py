@@ -17,6 +17,7 @@ from asymptotics.errors import InvalidInput
 from asymptotics.limits import Limit
 from asymptotics.losses import Loss, Quadratic
 from asymptotics.margins import MarginLaws
+from asymptotics.probes import find_probe
 from asymptotics.training_margins import training_margins
 
 Array = NDArray[np.float64]
@@ -90,6 +91,15 @@ TRAINING: dict[str, Callable[[Limit], Array]] = {
 }
 CALIBRATION = "calibration-error"
 NAMES = (*TEST, *TRAINING, CALIBRATION)
+
+
+def available(loss: str) -> tuple[str, ...]:
+    """The observables that a probe of that name has."""
+    probe = find_probe(loss)
+    if probe.loss is None:
+        return tuple(TEST)
+    logistic = probe.loss.name == "logistic"
+    return (*TEST, *TRAINING, *((CALIBRATION,) if logistic else ()))
 
 
 def observe(limit: Limit, name: str) -> Array:

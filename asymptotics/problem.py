@@ -31,6 +31,7 @@ class Problem:
     intercept: whether the probe fits an unpenalised intercept.
     label_noise: probability in [0, 1/2) that a training label is wrong; test labels are right.
     class_weights: factors > 0 of the loss of training samples labelled +1 and -1.
+    balanced: whether the rule is tested at the intercept of least balanced error, not the fitted.
 
     All arrays broadcast: the problem is a grid of problems, its shape `problem.shape`. Raises
     InvalidInput for a value outside its domain.
@@ -44,6 +45,7 @@ class Problem:
     intercept: bool = False
     label_noise: ArrayLike = 0.0
     class_weights: tuple[ArrayLike, ArrayLike] = (1.0, 1.0)
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         _positive("sampling_ratio", self.sampling_ratio)

@@ -72,6 +72,50 @@ class Gain:
 
 
 @dataclass(frozen=True)
+class Directions:
+    """W = I + sum_i (a_i - 1) v_i v_i^T: a gain of its own along each of several directions.
+
+    directions: (r, k), orthonormal rows in the block of the mixture. gains: (..., r), a_i >= 0.
+    """
+
+    directions: ArrayLike
+    gains: ArrayLike
+
+    def __post_init__(self) -> None:
+        v, a = np.asarray(self.directions, dtype=float), np.asarray(self.gains, dtype=float)
+        if v.ndim != 2 or a.shape[-1:] != v.shape[:1]:
+            raise InvalidInput(
+                f"directions must be (r, k) with r gains, got the shapes {v.shape} and {a.shape}"
+            )
+        if not np.allclose(v @ v.T, np.eye(len(v)), atol=1e-12):
+            raise InvalidInput("directions must be orthonormal")
+        bad = a[~((a >= 0) & np.isfinite(a))]
+        if bad.size:
+            raise InvalidInput(f"gains must be finite and >= 0, got {bad.flat[0]}")
+
+    def collapsed(self) -> NDArray[np.bool_]:
+        """Nowhere."""
+        return np.zeros((), dtype=bool)
+
+    def matrix(self, mean: Array) -> Array:
+        """I + sum_i (a_i - 1) v_i v_i^T."""
+        v, a = np.asarray(self.directions, dtype=float), np.asarray(self.gains, dtype=float)
+        if v.shape[1] != mean.shape[-1]:
+            raise InvalidInput(
+                f"directions must have {mean.shape[-1]} components like the means, got {v.shape[1]}"
+            )
+        return np.asarray(np.eye(v.shape[1]) + np.einsum("...r,ri,rj->...ij", a - 1, v, v))
+
+
+def tilted(gain: ArrayLike, angle: float) -> Directions:
+    """One gain along a direction at `angle` (degrees) to the mean, in a block of two directions."""
+    radians = np.deg2rad(angle)
+    return Directions(
+        [[np.cos(radians), np.sin(radians)]], np.asarray(gain, dtype=float)[..., None]
+    )
+
+
+@dataclass(frozen=True)
 class Matrix:
     """An explicit W, (outputs, k) on the block; it need not be invertible or square."""
 

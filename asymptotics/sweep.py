@@ -6,7 +6,7 @@ curve(loss="max-margin", signal=2, sampling_ratio=np.linspace(0.2, 10, 50), gain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import repeat
 from typing import Any
@@ -17,9 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 from asymptotics.conventions import mean_ridge
 from asymptotics.errors import InvalidInput
 from asymptotics.limits import CONVERGED, Limit, limit
-from asymptotics.mixture import Mixture, explicit_mixture, isotropic_mixture, spectral_mixture
+from asymptotics.mixture import (
+    Mixture,
+    component_mixture,
+    explicit_mixture,
+    isotropic_mixture,
+    spectral_mixture,
+)
 from asymptotics.problem import Problem
-from asymptotics.projectors import Gain, Matrix, Projector
+from asymptotics.projectors import Gain, Matrix, Projector, tilted
 from asymptotics.table import Table
 
 Array = NDArray[np.float64]
@@ -39,39 +45,79 @@ def make_problem(
     intercept: bool = False,
     spectrum: Mapping[str, ArrayLike] | None = None,
     arrays: Mapping[str, ArrayLike] | None = None,
+    angle: float = 0.0,
+    label_noise: ArrayLike = 0.0,
+    class_weights: Sequence[float] = (1.0, 1.0),
+    class_variances: Sequence[float] = (1.0, 1.0),
+    balanced: bool = False,
 ) -> Problem:
     """A `Problem` from plain parameters; all numbers may be arrays that broadcast.
 
     The mixture is one of: `signal` (R, isotropic classes N(+-R muhat, I)); `spectrum`
     (eigenvalues, weights, squared_means); `arrays` (mean, covariance, projector, the last two
-    optional). `gain` is 1 if absent. `ridge` is in `ridge_convention` (`asymptotics.conventions`).
-    Raises InvalidInput.
+    optional, or several components: means, labels, priors, covariances, projector). `gain` is 1
+    if absent. `ridge` is in `ridge_convention` (`asymptotics.conventions`).
+
+    `angle` (degrees) of the head's direction to the mean and `class_variances` of the two classes
+    belong to `signal`; `label_noise`, `class_weights`, `balanced` as in `Problem`. Raises
+    InvalidInput.
     """
     if sum(source is not None for source in (signal, spectrum, arrays)) != 1:
         raise InvalidInput("give exactly one of signal, spectrum and arrays")
-    mixture, head = _mixture(signal, spectrum, arrays, prior)
     gain = 1.0 if gain is None else gain
-    if head is not None and not np.all(np.asarray(gain) == 1.0):
+    if signal is None and (angle or tuple(class_variances) != (1.0, 1.0)):
+        raise InvalidInput(
+            "angle and class_variances belong to a signal, not to spectrum or arrays"
+        )
+    if signal is not None:
+        block = 2 if angle else 1
+        variances = _pair("class_variances", class_variances)
+        mixture: Mixture = isotropic_mixture(signal, prior, variances, block)
+        head: Projector | None = tilted(gain, angle) if angle else None
+    else:
+        mixture, head = _mixture(spectrum, arrays, prior)
+    if head is not None and not angle and not np.all(np.asarray(gain) == 1.0):
         raise InvalidInput("gain and a projector among the arrays exclude one another")
     if ridge is not None:
         ridge = mean_ridge(ridge, ridge_convention, sampling_ratio, num_samples)
-    return Problem(mixture, head or Gain(gain), loss, sampling_ratio, ridge, intercept)
+    return Problem(
+        mixture,
+        head or Gain(gain),
+        loss,
+        sampling_ratio,
+        ridge,
+        intercept,
+        label_noise,
+        _pair("class_weights", class_weights),
+        balanced,
+    )
+
+
+def _pair(name: str, values: Sequence[float]) -> tuple[float, float]:
+    found = tuple(float(x) for x in values)
+    if len(found) != 2:
+        raise InvalidInput(
+            f"{name} must be two numbers, of the classes +1 and -1, got {len(found)}"
+        )
+    return found[0], found[1]
 
 
 def _mixture(
-    signal: ArrayLike | None,
     spectrum: Mapping[str, ArrayLike] | None,
     arrays: Mapping[str, ArrayLike] | None,
     prior: ArrayLike,
 ) -> tuple[Mixture, Projector | None]:
-    if signal is not None:
-        return isotropic_mixture(signal, prior), None
     if spectrum is not None:
         _check_names("spectrum", spectrum, ("eigenvalues", "weights", "squared_means"), ())
         return spectral_mixture(**spectrum, prior=prior), None
     assert arrays is not None
-    _check_names("arrays", arrays, ("mean",), ("covariance", "projector"))
-    mixture = explicit_mixture(arrays["mean"], arrays.get("covariance"), prior)
+    if "means" in arrays:
+        _check_names("arrays", arrays, ("means", "labels", "priors"), ("covariances", "projector"))
+        classes = {name: value for name, value in arrays.items() if name != "projector"}
+        mixture = component_mixture(**classes)
+    else:
+        _check_names("arrays", arrays, ("mean",), ("covariance", "projector"))
+        mixture = explicit_mixture(arrays["mean"], arrays.get("covariance"), prior)
     if "projector" not in arrays:
         return mixture, None
     return mixture, Matrix(np.asarray(arrays["projector"], dtype=float))
@@ -106,6 +152,7 @@ SWEPT = (
     "ridge",
     "gain",
     "prior",
+    "label_noise",
     "num_samples",
     "dimension",
     "augmentation",
@@ -129,7 +176,8 @@ def curve(
     last of `SWEPT` fastest. Points without a limit are rows of nan (None in ``rows()``), a
     `status` and the `threshold` that was crossed; nothing is filled in. With an `objective` the
     gain is the one that contrastive training gives (`asymptotics.training`), and the rows have
-    `accuracy_before` and `accuracy_after` the head. `progress(k)` is called as k more points are
+    `accuracy_before` and `accuracy_after` the head. `quantities` names further observables, of the
+    probe after the head. `progress(k)` is called as k more points are
     done; `executor` solves chunks of points in parallel.
     """
     points, fixed = product_of_grids(parameters)
@@ -199,7 +247,9 @@ def columns_of(
 
 
 def _untrained(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    return limit_columns(limit(make_problem(**fixed, **points)))
+    names = fixed.get("quantities", ())
+    problem = {name: value for name, value in fixed.items() if name != "quantities"}
+    return limit_columns(limit(make_problem(**problem, **points)), names)
 
 
 def _trained(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
@@ -208,12 +258,19 @@ def _trained(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, N
     return (trained_columns if fixed.get("loss") else trained_gain)(points, fixed)
 
 
-def limit_columns(result: Limit) -> dict[str, NDArray[Any]]:
-    """The columns of a `Limit`, flattened: what a row says of a point."""
+def limit_columns(result: Limit, quantities: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+    """The columns of a `Limit`, flattened: what a row says of a point.
+
+    `quantities` are further observables (`asymptotics.observables`), columns in snake case.
+    """
     names = ("accuracy", "test_error", "residual", "error_estimate", "threshold")
     columns: dict[str, NDArray[Any]] = {name: np.ravel(getattr(result, name)) for name in names}
     columns["converged"] = np.ravel(result.status == CONVERGED)
     columns["status"] = np.ravel(result.status)
     for name in ("gamma", "m", "q", "intercept", "overlap"):
         columns[name] = np.ravel(getattr(result, name))
+    if quantities:
+        from asymptotics.observables import observe
+
+        columns |= {q.replace("-", "_"): np.ravel(observe(result, q)) for q in quantities}
     return columns

@@ -156,7 +156,8 @@ def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict
     unknown = ~head["converged"]
     gain = np.where(unknown, 1.0, head["gain"])
     problem = {k: v for k, v in {**fixed, **points}.items() if k not in _OF_OBJECTIVE}
-    after = limit_columns(limit(make_problem(**problem | {"gain": gain})))
+    quantities = problem.pop("quantities", ())
+    after = limit_columns(limit(make_problem(**problem | {"gain": gain})), quantities)
     before = _solve_distinct(problem | {"gain": gain ** share_before(fixed)})
     columns = head | after
     for name in ("accuracy", "test_error"):

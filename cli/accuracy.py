@@ -7,22 +7,28 @@ from typing import Any
 import click
 
 from cli.options import (
+    class_options,
     encoder_option,
     mixture_options,
     probe_options,
     problem_parameters,
+    quantity_option,
+    read_quantities,
     single_values,
     training_options,
 )
 from cli.output import json_option, print_json
 
 ORDER_PARAMETERS = ("gamma", "m", "q", "intercept", "overlap")
+_GENERAL = ("balanced", "label_noise", "class_weights", "class_variances", "angle")
 _DECIMALS = {"accuracy", "accuracy_before", "accuracy_after"}
 
 
 @click.command("accuracy")
 @probe_options()
 @mixture_options
+@class_options
+@quantity_option
 @training_options
 @encoder_option
 @click.option(
@@ -39,8 +45,14 @@ def command(as_json: bool, certify: bool, **options: Any) -> None:
     """
     if certify and (options["objective"] is not None or options["arrays"] is not None):
         raise click.UsageError("--certify takes --gain and --signal or --spectrum")
+    general = [
+        name for name in _GENERAL if options[name] is not None and options[name] is not False
+    ]
+    if certify and general:
+        raise click.UsageError(f"--certify cannot be given with --{general[0].replace('_', '-')}")
+    quantities = read_quantities(options.pop("quantities"), options["loss"])
     parameters = single_values(problem_parameters(options))
-    row = _row(parameters)
+    row = _row(parameters, quantities)
     if certify:
         row |= _certified(parameters, row["accuracy"])
     for name in ("spectrum", "arrays"):
@@ -57,7 +69,7 @@ def command(as_json: bool, certify: bool, **options: Any) -> None:
             click.echo(f"{name.replace('_', ' '):<22}{_shown(name, value)}")
 
 
-def _row(parameters: dict[str, Any]) -> dict[str, Any]:
+def _row(parameters: dict[str, Any], quantities: tuple[str, ...]) -> dict[str, Any]:
     """The parameters and the columns of the one point; raises where it has no limit."""
     from asymptotics.sweep import limit_columns
     from asymptotics.table import Table, plain
@@ -66,11 +78,11 @@ def _row(parameters: dict[str, Any]) -> dict[str, Any]:
         from asymptotics.sweep import accuracy
 
         parameters = {"gain": 1.0} | {k: v for k, v in parameters.items() if v is not None}
-        columns = limit_columns(accuracy(**parameters))
+        columns = limit_columns(accuracy(**parameters), quantities)
     else:
         from asymptotics.training import trained_accuracy
 
-        columns = trained_accuracy(**parameters)
+        columns = trained_accuracy(**parameters, quantities=quantities)
     return plain(parameters) | Table(columns).rows()[0]
 
 

@@ -8,10 +8,13 @@ import click
 import numpy as np
 
 from cli.options import (
+    class_options,
     encoder_option,
     mixture_options,
     probe_options,
     problem_parameters,
+    quantity_option,
+    read_quantities,
     training_options,
 )
 from cli.output import (
@@ -30,6 +33,8 @@ from cli.parallel import jobs_option, workers
 @click.command("curve")
 @probe_options()
 @mixture_options
+@class_options
+@quantity_option
 @training_options
 @encoder_option
 @jobs_option
@@ -45,7 +50,8 @@ def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int
     Example: asymptotics curve --loss max-margin --signal 2 --sampling-ratio 0.2:10:50
     --gain 0.5,1,2 -o curve.pdf
     """
-    parameters = problem_parameters(options)
+    quantities = read_quantities(options.pop("quantities"), options["loss"])
+    parameters = problem_parameters(options) | {"quantities": quantities}
     from asymptotics.sweep import SWEPT, curve
 
     sizes = {n: np.size(parameters[n]) for n in SWEPT if parameters.get(n) is not None}
@@ -65,8 +71,8 @@ def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int
             from asymptotics.plots import plot_curve
 
             lines = [name for name in varied if name != axis]
-            quantities = ("accuracy_after", "accuracy_before") if trained else ("accuracy",)
-            return plot_curve(table, axis, lines, quantities)
+            drawn = ("accuracy_after", "accuracy_before") if trained else ("accuracy",)
+            return plot_curve(table, axis, lines, drawn)
 
         write(output, table, config, draw)
     rows = table.rows()
@@ -76,6 +82,7 @@ def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int
         names = ["accuracy", "test_error", "error_estimate"]
         if trained:
             names = ["gain", "accuracy_before", "accuracy_after", "gain_error_estimate"]
+        names += [name.replace("-", "_") for name in quantities]
         print_table(rows, [*(varied or [axis]), *names, "status"])
         if parameters.get("ridge") is not None:
             click.echo(f"ridge in the {parameters['ridge_convention']} convention", err=True)

@@ -41,6 +41,40 @@ def mixture_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def class_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What the classes and their labels can be beyond two of one covariance."""
+    for option in reversed(
+        (
+            click.option(
+                "--balanced",
+                is_flag=True,
+                help="Test at the intercept of least balanced error instead of the fitted one.",
+            ),
+            grid_option("--label-noise", "Probability in [0, 1/2) of a wrong training label."),
+            grid_option("--class-weights", "Weights W+,W- of the classes' training losses."),
+            grid_option("--class-variances", "Noise variances V+,V- of the classes (--signal)."),
+            click.option(
+                "--angle",
+                type=click.FloatRange(0, 90),
+                help="Degrees between the head's direction and the mean (--signal, --gain).",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def quantity_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--quantity NAME,NAME: observables beside the accuracy."""
+    return click.option(
+        "--quantity",
+        "quantities",
+        metavar="NAME,...",
+        help="Further columns: accuracy-positive, accuracy-negative, balanced-accuracy, auc, "
+        "training-error, training-loss, support-fraction, calibration-error, or all.",
+    )(function)
+
+
 def loss_option(required: bool = True) -> Decorator:
     """--loss NAME."""
     return click.option(
@@ -190,6 +224,7 @@ def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
         given = " and ".join(f"--{name}" for name in sources) or "none"
         raise click.UsageError(f"give exactly one of --signal, --spectrum, --arrays; got {given}")
     check_ridge(options["loss"], options["ridge"])
+    _check_signal(options, sources)
     if options["ridge_convention"] in ("sum", "C") and options["num_samples"] is None:
         raise click.UsageError(
             f"--num-samples is required with --ridge-convention {options['ridge_convention']}"
@@ -198,7 +233,7 @@ def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
         check_training(options, options["objective"])
         if options["objective"] is not None and sources != ["signal"]:
             raise click.UsageError("--objective needs --signal, not --spectrum or --arrays")
-    parameters = dict(options)
+    parameters = {k: v for k, v in options.items() if v is not None or k not in _OPTIONAL}
     if options["objective"] is None:
         for name in ("views", "encoder", "depth"):
             parameters.pop(name, None)
@@ -211,11 +246,42 @@ def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
     return parameters
 
 
+# options that the functions have defaults of their own for
+_OPTIONAL = ("angle", "label_noise", "class_weights", "class_variances")
+
+
+def _check_signal(options: dict[str, Any], sources: list[str]) -> None:
+    """Usage errors of what belongs to isotropic classes, or comes in pairs."""
+    for name in ("class_weights", "class_variances"):
+        if options.get(name) is not None and np.size(options[name]) != 2:
+            raise click.UsageError(f"{_flag(name)} needs two values, of the classes +1 and -1")
+    for name in ("class_variances", "angle"):
+        if options.get(name) is not None and sources != ["signal"]:
+            raise click.UsageError(f"{_flag(name)} needs --signal")
+        if options.get(name) is not None and options.get("objective") is not None:
+            raise click.UsageError(f"{_flag(name)} and --objective exclude one another")
+
+
+def read_quantities(text: str | None, loss: str) -> tuple[str, ...]:
+    """The observables of --quantity; `all` is every one that the loss has."""
+    if text is None:
+        return ()
+    from asymptotics.observables import NAMES, available
+
+    if text == "all":
+        return available(loss)
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if name not in NAMES:
+            raise click.UsageError(f"--quantity: choose of {', '.join(NAMES)} or all, got {name!r}")
+    return names
+
+
 def single_values(parameters: dict[str, Any]) -> dict[str, Any]:
     """Grids of one value as numbers; a longer grid is a usage error."""
     single = {}
     for name, value in parameters.items():
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) and name not in ("class_weights", "class_variances"):
             if value.size != 1:
                 option = "--" + name.replace("_", "-")
                 raise click.UsageError(

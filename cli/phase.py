@@ -9,6 +9,7 @@ import numpy as np
 
 from cli.options import (
     check_training,
+    class_options,
     encoder_option,
     grid_option,
     mixture_options,
@@ -45,6 +46,7 @@ _AXES = (
 @click.command("phase")
 @training_options
 @mixture_options
+@class_options
 @probe_options(required=False)
 @encoder_option
 @click.option(

@@ -12,6 +12,7 @@ import numpy as np
 
 from cli.options import (
     check_training,
+    class_options,
     encoder_option,
     grid_option,
     mixture_options,
@@ -150,6 +151,7 @@ def command() -> None:
 @command.command("probe")
 @probe_options()
 @mixture_options
+@class_options
 @training_options
 @encoder_option
 @_fit_options

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
+import asymptotics
 from asymptotics import Matrix, NotConverged, Problem, explicit_mixture, isotropic_mixture, limit
 from asymptotics.errors import InvalidInput
 from asymptotics.mixture import Class, Mixture
-from asymptotics.projectors import Gain
+from asymptotics.projectors import Directions, Gain, tilted
 from asymptotics.thresholds import separability
 from validation.compare import Row, compare
 from validation.component_data import components_at
@@ -278,3 +279,95 @@ def test_fitted_probes_agree_in_every_component(name):
         )
     comparison = compare(rows)
     assert comparison.agreement, comparison.rows()
+
+
+def test_weights_of_two_and_one_are_samples_counted_twice():
+    problem = Problem(
+        isotropic_mixture(1.0, 0.4),
+        loss="logistic",
+        sampling_ratio=2.0,
+        ridge=0.1,
+        intercept=True,
+        class_weights=(2.0, 1.0),
+    )
+    theory, dimensions = limit(problem).raise_on_failure(), (40, 80, 160)
+    rng, found = np.random.default_rng(3), []
+    for p in dimensions:
+        law, rows = components_at(problem.mixture, p), []
+        for _ in range(120):
+            n = int(np.floor(2.0 * p + rng.random()))
+            z, y = law.draw(n, rng)
+            twice = np.repeat(np.arange(n), np.where(y > 0, 2, 1))
+            fit = fit_probe("logistic", z[twice], y[twice], 0.1 * n / twice.size, True)
+            rows.append(law.accuracies(fit.theta, fit.intercept))
+        found.append(np.array(rows))
+    rows = []
+    for c, value in enumerate(theory.component_accuracy):
+        estimate = extrapolate(dimensions, [trials[:, c] for trials in found])
+        rows.append(Row({}, f"accuracy {c}", float(value), estimate.limit, 0.012))
+    comparison = compare(rows)
+    assert comparison.agreement, comparison.rows()
+
+
+def test_a_head_at_an_angle_is_its_matrix():
+    angle, gain = 35.0, 3.0
+    v = np.array([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))])
+    mixture = isotropic_mixture(1.5, block=2)
+    problem = {"loss": "hinge", "sampling_ratio": 1.5, "ridge": 0.1}
+    heads = tilted(gain, angle), Matrix(np.eye(2) + (gain - 1) * np.outer(v, v))
+    one, other = (limit(Problem(mixture, head, **problem)).accuracy for head in heads)
+    assert one == pytest.approx(other, abs=1e-13)
+
+
+def test_the_angle_takes_from_the_aligned_head_to_none_of_the_signal():
+    problem = {"loss": "max-margin", "signal": 1.5, "sampling_ratio": 1.0}
+    aligned = asymptotics.accuracy(**problem, gain=3.0).accuracy
+    plain = asymptotics.accuracy(**problem).accuracy
+    at = [asymptotics.accuracy(**problem, gain=3.0, angle=a).accuracy for a in (1e-6, 45, 90)]
+    assert at[0] == pytest.approx(aligned, abs=1e-9)
+    assert at[2] == pytest.approx(plain, abs=1e-9)  # one nuisance direction more or less
+    assert at[0] > at[1] > at[2]
+
+
+def test_gains_along_several_directions_commute_with_their_order():
+    mixture = groups()
+    problem = {"loss": "logistic", "sampling_ratio": 2.0, "ridge": 0.1}
+    one = Directions(np.eye(2), np.array([2.0, 0.5]))
+    other = Directions(np.eye(2)[::-1], np.array([0.5, 2.0]))
+    a, b = (limit(Problem(mixture, head, **problem)).component_accuracy for head in (one, other))
+    assert a == pytest.approx(b, abs=1e-13)
+
+
+def test_explicit_components_are_read_from_arrays():
+    rng = np.random.default_rng(1)
+    means = rng.normal(size=(3, 8)) / 2
+    arrays = {
+        "means": means,
+        "labels": [1, 1, -1],
+        "priors": [0.3, 0.2, 0.5],
+        "covariances": rng.uniform(0.5, 2, (3, 8)),
+    }
+    given = {"loss": "logistic", "sampling_ratio": 2.0, "ridge": 0.1}
+    diagonal = asymptotics.accuracy(arrays=arrays, **given)
+    turn = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    full = [turn @ np.diag(v) @ turn.T for v in arrays["covariances"]]
+    rotated = arrays | {"means": means @ turn.T, "covariances": np.array(full)}
+    assert asymptotics.accuracy(arrays=rotated, **given).component_accuracy == pytest.approx(
+        diagonal.component_accuracy, abs=1e-10
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [1, 1, 1]}, "both"),
+        ({"labels": [1, 0, -1]}, "label must be"),
+        ({"priors": [0.3, 0.3, 0.3]}, "sum to 1"),
+        ({"covariances": np.ones((2, 8))}, "covariances must be"),
+        ({"covariances": -np.ones((3, 8))}, "positive semi-definite"),
+    ],
+)
+def test_bad_components_get_one_line(change, message):
+    arrays = {"means": np.eye(3, 8), "labels": [1, 1, -1], "priors": [0.3, 0.2, 0.5]}
+    with pytest.raises(InvalidInput, match=message):
+        asymptotics.accuracy(arrays=arrays | change, loss="averaging", sampling_ratio=1.0)

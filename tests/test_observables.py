@@ -9,7 +9,8 @@ from asymptotics import Problem, isotropic_mixture, limit
 from asymptotics.calibration import calibration_error, reliability
 from asymptotics.errors import InvalidInput
 from asymptotics.losses import LOSSES, prox
-from asymptotics.observables import NAMES, TEST, observe
+from asymptotics.margins import best_shift
+from asymptotics.observables import NAMES, TEST, balanced_accuracy, observe
 from asymptotics.projectors import Gain
 from asymptotics.training_margins import training_margins
 from validation.compare import Row, compare
@@ -170,3 +171,26 @@ def test_fitted_probes_have_these_observables(name):
 
 def test_every_test_observable_is_in_the_table_of_names():
     assert set(TEST) < set(NAMES)
+
+
+def test_the_best_threshold_of_one_variance_is_in_the_middle():
+    given = {"mixture": isotropic_mixture(1.2, 0.2), "loss": "logistic", "sampling_ratio": 2.0}
+    found = limit(Problem(**given, ridge=0.1, intercept=True, balanced=True))
+    assert found.intercept == pytest.approx(0, abs=1e-10)
+    assert observe(found, "accuracy-positive") == pytest.approx(observe(found, "accuracy-negative"))
+
+
+def test_the_best_threshold_beats_a_fine_scan():
+    laws = limit(
+        Problem(
+            isotropic_mixture(0.8, 0.3, (1.0, 4.0)),
+            loss="logistic",
+            sampling_ratio=2.0,
+            ridge=0.1,
+            intercept=True,
+        )
+    ).margins.reshape((1,))
+    best = balanced_accuracy(laws.moved(best_shift(laws)))
+    scan = [balanced_accuracy(laws.moved(np.array([x])))[0] for x in np.linspace(-8, 8, 4001)]
+    assert best[0] == pytest.approx(max(scan), abs=1e-6)
+    assert best[0] >= max(scan)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from asymptotics.components import behind
 from asymptotics.errors import InvalidInput
+from asymptotics.margins import MarginLaws, best_shift
 from asymptotics.mixture import Mixture
 from asymptotics.projectors import Gain, Projector
 from validation.data import matrix_root, shares
@@ -27,6 +27,7 @@ class ComponentFeatures:
     priors, labels: (C,). means: (C, k), of the block. roots: (C, k, k), of its covariance.
     scales: (C, p - k), standard deviations of the other coordinates.
     label_noise: probability that the label of a sample is wrong.
+    balanced: whether a rule is judged at its intercept of least balanced error.
     """
 
     priors: Array
@@ -35,6 +36,7 @@ class ComponentFeatures:
     roots: Array = field(repr=False)
     scales: Array = field(repr=False)
     label_noise: float = 0.0
+    balanced: bool = False
 
     @property
     def dimension(self) -> int:
@@ -51,10 +53,10 @@ class ComponentFeatures:
             [self.means[component] + block, normal[:, k:] * self.scales[component]], axis=1
         )
         wrong = rng.random(num_samples) < self.label_noise
-        return features, self.labels[component] * np.where(wrong, -1.0, 1.0)
+        return features, np.where(wrong, -1.0, 1.0) * self.labels[component]
 
-    def accuracies(self, theta: Array, intercept: float = 0.0) -> Array:
-        """P(y_c (z.theta + b) > 0) of every component, exactly, (C,)."""
+    def margin_laws(self, theta: Array, intercept: float = 0.0) -> MarginLaws:
+        """The laws of the rule's margins y (z.theta + b) on fresh samples, exactly."""
         k = self.means.shape[1]
         spread = np.hypot(
             np.linalg.norm(np.einsum("cij,i->cj", self.roots, theta[:k]), axis=1),
@@ -62,11 +64,19 @@ class ComponentFeatures:
         )
         if not np.all(spread > 0):
             raise InvalidInput("theta must have positive variance under the features")
-        return np.asarray(ndtr(self.labels * (self.means @ theta[:k] + intercept) / spread))
+        mean = self.labels * (self.means @ theta[:k] + intercept)
+        return MarginLaws(self.priors, self.labels, mean, spread, np.full_like(mean, np.nan))
+
+    def accuracies(self, theta: Array, intercept: float = 0.0) -> Array:
+        """P(y_c (z.theta + b) > 0) of every component, (C,)."""
+        return self.margin_laws(theta, intercept).accuracies()
 
     def accuracy(self, theta: Array, intercept: float = 0.0) -> float:
         """The average over the components."""
-        return float(self.priors @ self.accuracies(theta, intercept))
+        laws = self.margin_laws(theta, intercept).reshape((1,))
+        if self.balanced:
+            laws = laws.moved(best_shift(laws))
+        return float(laws.accuracy()[0])
 
 
 def components_at(
@@ -90,7 +100,7 @@ def components_at(
     counts = shares(law.bulk_weights, others)
     roots = np.stack([matrix_root(covariance) for covariance in law.covariances])
     return ComponentFeatures(
-        np.array([float(c.prior) for c in mixture.classes]),
+        np.array([c.prior for c in mixture.classes], dtype=float),
         law.labels,
         law.labels[:, None] * law.means,
         roots[of],

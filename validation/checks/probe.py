@@ -109,9 +109,10 @@ def probe_tasks(points: Mapping[str, Array], fixed: Mapping[str, Any]) -> list[d
             mean_ridge(ridge, convention, given["sampling_ratio"], samples), size
         )
     gain = np.broadcast_to(given.get("gain", 1.0), size)
+    mixture = _components if _is_general(given) else _mixture
     return [
         {
-            "mixture": _mixture(given, i, float(gain[i])),
+            "mixture": mixture(given, i, float(gain[i])),
             "prior": float(prior[i]),
             "loss": given["loss"],
             "ridge": None if ridge is None else float(ridge[i]),
@@ -120,6 +121,35 @@ def probe_tasks(points: Mapping[str, Array], fixed: Mapping[str, Any]) -> list[d
         }
         for i in range(size)
     ]
+
+
+# parameters of `make_problem` that make a mixture of components out of two symmetric classes
+_GENERAL = ("label_noise", "class_variances", "angle", "balanced")
+
+
+def _is_general(given: Mapping[str, Any]) -> bool:
+    """Whether a sample needs `component_data`; InvalidInput for what no fit can simulate."""
+    weights = given.get("class_weights")
+    if weights is not None and tuple(weights) != (1.0, 1.0):
+        raise InvalidInput("class_weights: the certified fits weigh all samples alike")
+    arrays = given.get("arrays")
+    if arrays is not None and "means" in arrays:
+        raise InvalidInput("means of several components are not simulated at several dimensions")
+    present = [name for name in _GENERAL if np.any(given.get(name, 0.0))]
+    if present and given.get("signal") is None:
+        raise InvalidInput(f"{present[0]} is simulated for isotropic classes: give a signal")
+    return bool(present)
+
+
+def _components(given: Mapping[str, Any], index: int, gain: float) -> dict[str, Any]:
+    """The parameters of `make_problem` behind one point's features, the gain apart."""
+    chosen: dict[str, Any] = {"signal": float(given["signal"][index])}
+    for name in _GENERAL:
+        if given.get(name) is not None:
+            value = given[name]
+            at_point = name == "label_noise" and np.ndim(value)
+            chosen[name] = float(value[index]) if at_point else np.asarray(value).tolist()
+    return {"components": chosen}
 
 
 def _mixture(given: Mapping[str, Any], index: int, gain: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ import numpy as np
 from asymptotics.errors import NotConverged
 from asymptotics.mixture import isotropic_mixture, spectral_mixture
 from asymptotics.projectors import Gain
+from asymptotics.sweep import make_problem
+from validation.component_data import ComponentFeatures, components_at
 from validation.data import GaussianFeatures, at_dimension
 from validation.probes import NotSeparable, Separable, fit_probe
+
+Features = GaussianFeatures | ComponentFeatures
 
 
 def probe_trial(
@@ -37,7 +42,7 @@ def probe_trial(
     return [
         _accuracy(
             rng,
-            features_at(mixture, p, gain, prior),
+            _law_at(mixture, p, gain, prior),
             int(np.floor(sampling_ratio * p + rng.random())),
             (loss, ridge, intercept),
         )
@@ -45,9 +50,20 @@ def probe_trial(
     ]
 
 
+def _law_at(mixture: Mapping[str, Any], dimension: int, gain: float, prior: float) -> Features:
+    """`features_at`, or components whose key holds parameters of `make_problem`."""
+    if "components" not in mixture:
+        return features_at(mixture, dimension, gain, prior)
+    given = dict(mixture["components"])
+    noise, balanced = given.pop("label_noise", 0.0), given.pop("balanced", False)
+    problem = make_problem(loss="averaging", sampling_ratio=1.0, prior=prior, gain=gain, **given)
+    law = components_at(problem.mixture, dimension, problem.projector, noise)
+    return replace(law, balanced=balanced)
+
+
 def _accuracy(
     rng: np.random.Generator,
-    features: GaussianFeatures,
+    features: Features,
     num_samples: int,
     probe: tuple[str, float | None, bool],
 ) -> float | str:
