@@ -4,6 +4,7 @@ Unknowns per point, for C components over S covariances (components.md, equation
 
     log gamma_s,   log q_s   (each covariance),    t_c = m_c/sqrt(q_s(c))   (each component),    b
 
+or, if the loss has a kink, the likeliest component's (mean - kink)/sqrt(q_s) in the place of b,
 with q_s = theta^T S_s theta the variance of a margin and m_c = nu_c.theta its mean. The
 channel averages over the draws of a component: its training label is wrong with probability f,
 and that label's loss counts omega times. The geometry knows nothing of the loss:
@@ -23,32 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from asymptotics.component_channel import Channel, component_channel
 from asymptotics.component_start import square_loss_solution
 from asymptotics.components import Components, Resolvent
-from asymptotics.gauss import margin_moments
 from asymptotics.losses import Loss
 from asymptotics.margins import MarginLaws
 
 Array = NDArray[np.float64]
 Points = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Channel:
-    """Vhat_s, mhat_c, qhat_s and sum_c E[y_c M'], each with its slopes in the unknowns.
-
-    Shapes (S, points), (C, points), (S, points), (points,); slopes have an axis of the unknowns
-    before the last.
-    """
-
-    curvature: Array
-    pull: Array
-    noise: Array
-    tilt: Array
-    d_curvature: Array
-    d_pull: Array
-    d_noise: Array
-    d_tilt: Array
 
 
 @dataclass(frozen=True)
@@ -88,8 +71,48 @@ class ComponentSaddlePoint:
     def parts(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """(gamma, q, t, b) of the unknowns: (S, points), (S, points), (C, points), (points,)."""
         s, c = self.geometry.num_covariances, len(self.priors)
-        b = x[2 * s + c] if self.intercept else np.zeros(x.shape[1])
-        return np.exp(x[:s]), np.exp(x[s : 2 * s]), x[2 * s : 2 * s + c], b
+        gamma, q, t = np.exp(x[:s]), np.exp(x[s : 2 * s]), x[2 * s : 2 * s + c]
+        if not self.intercept:
+            return gamma, q, t, np.zeros(x.shape[1])
+        b, kink = x[2 * s + c], self.loss.kink
+        if kink is not None:
+            anchor, points = self._anchor()
+            deviation = np.sqrt(q)[self.geometry.covariance_of[anchor], points]
+            b = self.geometry.labels[anchor] * (kink + deviation * (b - t[anchor, points]))
+        return gamma, q, t, b
+
+    def _anchor(self) -> tuple[Points, Points]:
+        """The likeliest component of every point, whose margins rest at a kink, and the points."""
+        return np.argmax(self.priors, axis=0), np.arange(self.ridge.size)
+
+    def at_intercept(self, x: Array, intercept: Array) -> Array:
+        """Unknowns without intercept `x`, with a last one that makes b = `intercept`."""
+        kink = self.loss.kink
+        if kink is not None:
+            anchor, points = self._anchor()
+            _, q, t, _ = replace(self, intercept=False).parts(x)
+            deviation = np.sqrt(q)[self.geometry.covariance_of[anchor], points]
+            intercept = (
+                t[anchor, points] + (self.geometry.labels[anchor] * intercept - kink) / deviation
+            )
+        return np.concatenate([x, intercept[None]])
+
+    def intercept_slopes(self, x: Array) -> Array:
+        """db/dx, (unknowns, points)."""
+        slopes = np.zeros_like(x)
+        if not self.intercept:
+            return slopes
+        if self.loss.kink is None:
+            slopes[-1] = 1.0
+            return slopes
+        anchor, points = self._anchor()
+        covariance, num_s = self.geometry.covariance_of[anchor], self.geometry.num_covariances
+        _, q, t, _ = self.parts(x)
+        deviation, label = np.sqrt(q)[covariance, points], self.geometry.labels[anchor]
+        slopes[-1] = label * deviation
+        slopes[2 * num_s + anchor, points] = -label * deviation
+        slopes[num_s + covariance, points] = 0.5 * label * deviation * (x[-1] - t[anchor, points])
+        return slopes
 
     def margin_laws(self, x: Array) -> MarginLaws:
         """The laws of a fresh sample's margins."""
@@ -106,65 +129,9 @@ class ComponentSaddlePoint:
         m = np.sum(self.priors * t * np.sqrt(q)[of], axis=0)
         return np.sum(self.priors * gamma[of], axis=0), m, np.sum(self.priors * q[of], axis=0), b
 
-    def channel(self, x: Array, nodes: int, quadrature: bool = False) -> Channel:
-        """Means over the components and their draws; `nodes` and `quadrature` as in `gauss`."""
-        gamma, q, t, b = self.parts(x)
-        (num_s, points), num_c, u = gamma.shape, len(t), self.num_unknowns
-        result = Channel(
-            np.zeros((num_s, points)),
-            np.zeros((num_c, points)),
-            np.zeros((num_s, points)),
-            np.zeros(points),
-            np.zeros((num_s, u, points)),
-            np.zeros((num_c, u, points)),
-            np.zeros((num_s, u, points)),
-            np.zeros((u, points)),
-        )
-        for c, y in enumerate(self.geometry.labels):
-            s = self.geometry.covariance_of[c]
-            deviation = np.sqrt(q[s])
-            mean = t[c] * deviation + y * b
-            # the unknowns that a draw of this component moves with, and how
-            mean_slopes = {num_s + s: 0.5 * t[c] * deviation, 2 * num_s + c: deviation}
-            if self.intercept:
-                mean_slopes[u - 1] = np.full(points, float(y))
-            for sign, share in ((1.0, 1 - self.flipped), (-1.0, self.flipped)):
-                if not np.any(share):
-                    continue
-                w = self.loss_weights[0 if sign * y > 0 else 1]
-                k = margin_moments(
-                    self.loss, gamma[s] * w, sign * mean, deviation, nodes, quadrature
-                )
-                v = self.priors[c] * share
-                values = np.stack([w * k.m2, -sign * w * k.m1, w**2 * k.m11, sign * y * w * k.m1])
-                by_gamma = np.stack(
-                    [
-                        -w * k.m12z / deviation,
-                        sign * w * k.m12,
-                        -2 * w**2 * k.m112,
-                        -sign * y * w * k.m12,
-                    ]
-                ) * (w * gamma[s])
-                by_mean = np.stack(
-                    [sign * w * k.m2z / deviation, -w * k.m2, 2 * sign * w**2 * k.m12, y * w * k.m2]
-                )
-                by_log_q = 0.5 * np.stack(
-                    [
-                        w * (k.m2zz - k.m2),
-                        -sign * w * k.m2z * deviation,
-                        2 * w**2 * k.m12z * deviation,
-                        sign * y * w * k.m2z * deviation,
-                    ]
-                )
-                slopes = {i: by_mean * slope for i, slope in mean_slopes.items()}
-                slopes[s] = by_gamma
-                slopes[num_s + s] = slopes[num_s + s] + by_log_q
-                _accumulate(result, s, c, v * values, {i: v * z for i, z in slopes.items()})
-        return result
-
     def residual(self, x: Array, nodes: int, quadrature: bool = False) -> tuple[Array, Array]:
         """(residual, Jacobian) at x: shapes (unknowns, points), (unknowns, unknowns, points)."""
-        h = self.channel(x, nodes, quadrature)
+        h = component_channel(self, x, nodes, quadrature)
         geometry = self.geometry
         resolvent = geometry.resolvent(self.ridge, h.curvature)
         gamma, q, t, _ = self.parts(x)
@@ -192,6 +159,15 @@ class ComponentSaddlePoint:
             jacobian[2 * num_s + c, num_s + s] -= 0.5 * means[c] / deviation[c]
         for i in range(2 * num_s + len(of)):
             jacobian[i, i] -= 1
+        # strong means answer strongly: (I + B K)^{-1}, B = nu^T G nu, undoes it (components.md, 3)
+        first, last = 2 * num_s, 2 * num_s + len(of)
+        own = -h.d_pull[np.arange(len(of)), np.arange(first, last)]
+        answer = np.einsum("pci,pdi->pcd", geometry.means, resolvent.images(geometry.means))
+        answer *= own.T[:, None, :] / deviation.T[:, :, None]
+        answer[:, np.arange(len(of)), np.arange(len(of))] += 1
+        both = np.concatenate([rows[2][:, None], jacobian[first:last]], axis=1)
+        tamed = np.moveaxis(np.linalg.solve(answer, np.moveaxis(both, -1, 0)), 0, -1)
+        rows[2], jacobian[first:last] = tamed[:, 0], tamed[:, 1:]
         if self.intercept:
             noise = h.noise.sum(axis=0)
             root = np.sqrt(noise)
@@ -216,16 +192,14 @@ class ComponentSaddlePoint:
 
     def averaging_scale(self) -> Array:
         """The ridge at which the averaging classifier's margins are of order one."""
-        one = np.ones((self.geometry.num_covariances, self.ridge.size))
-        resolvent = self.geometry.resolvent(np.ones_like(self.ridge), one)
-        t1, t2, _ = resolvent.traces()
-        theta = resolvent.images(np.einsum("cp,pci->pi", self.priors, self.geometry.means))
+        none = np.zeros((self.geometry.num_covariances, self.ridge.size))
+        t1, t2, _ = self.geometry.resolvent(np.ones_like(self.ridge), none).traces()
+        theta = np.einsum("cp,pci->pi", self.priors, self.geometry.means)
         pull = np.abs(np.einsum("pci,pi->cp", self.geometry.means, theta)).max(axis=0)
-        return np.asarray(
-            pull
-            + np.sqrt(pull + t2.max(axis=(0, 1)) / self.sampling_ratio)
-            + t1.max(axis=0) / self.sampling_ratio
-        )
+        spread = np.einsum("pi,psij,pj->sp", theta, self.geometry.covariances, theta)
+        delta = self.sampling_ratio
+        noise = np.sqrt(np.max(spread + t2.max(axis=1) / delta, axis=0))
+        return np.asarray(pull + noise + t1.max(axis=0) / delta)
 
     @property
     def fits_intercept(self) -> bool:
@@ -237,8 +211,8 @@ class ComponentSaddlePoint:
         return replace(self, intercept=False)
 
     def at_zero_intercept(self, x: Array) -> Array:
-        """Unknowns without intercept, with a last one b = 0."""
-        return np.concatenate([x, np.zeros((1, x.shape[1]))])
+        """Unknowns without intercept, with a last one that makes b = 0."""
+        return self.at_intercept(x, np.zeros(x.shape[1]))
 
     def less_unequal(self, share: Array) -> ComponentSaddlePoint:
         """The log-odds of the labels times 1 - `share`, shares within a label kept."""
@@ -251,16 +225,3 @@ class ComponentSaddlePoint:
     def start(self, nodes: int) -> Array:
         """Unknowns of the square loss, whatever the loss (components.md, start)."""
         return square_loss_solution(self)
-
-
-def _accumulate(h: Channel, s: int, c: int, values: Array, slopes: dict[int, Array]) -> None:
-    """Add one draw's (Vhat, mhat, qhat, tilt) and their slopes to a channel, in place."""
-    h.curvature[s] += values[0]
-    h.pull[c] += values[1]
-    h.noise[s] += values[2]
-    h.tilt[:] += values[3]
-    for unknown, slope in slopes.items():
-        h.d_curvature[s, unknown] += slope[0]
-        h.d_pull[c, unknown] += slope[1]
-        h.d_noise[s, unknown] += slope[2]
-        h.d_tilt[unknown] += slope[3]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import ndtr
+from scipy.special import log_ndtr
 
 from asymptotics.component_equations import ComponentSaddlePoint
 from asymptotics.errors import NotConverged
+from asymptotics.thresholds import log_hinge
 
 Array = NDArray[np.float64]
 
@@ -55,32 +56,33 @@ def _whitened(covariance: Array, means: Array) -> Array:
 
 
 def _least_excess(vectors: Array, weights: Array) -> float:
-    """The minimum over x = (u, b) of sum_d w_d E[(sqrt(1 + |u|^2) Z - v_d.x)_+^2]."""
-    unfitted = not np.any(vectors[:, -1])
+    """The minimum over x = (u, b) of F = sum_d w_d E[(sqrt(1 + |u|^2) Z - v_d.x)_+^2].
 
-    def excess(x: Array) -> tuple[float, Array]:
+    log F is minimised, from tails that do not cancel: F can be as small as exp(-R^2/2).
+    """
+
+    def log_excess(x: Array) -> tuple[float, Array]:
         u = x[:-1]
-        deviation = np.sqrt(1 + u @ u)
+        variance = 1 + u @ u
+        deviation = np.sqrt(variance)
         h = vectors @ x / deviation
-        density, tail = np.exp(-0.5 * h * h) / np.sqrt(2 * np.pi), ndtr(-h)
-        first = density - h * tail
-        value = deviation**2 * (weights @ ((1 + h * h) * tail - h * density))
-        slope = -2 * deviation * (weights * first) @ vectors
-        slope[:-1] += 2 * (weights @ tail) * u
+        terms = np.log(weights) + log_hinge(h, 2)
+        value = np.logaddexp.reduce(terms) + np.log(variance)
+        # dF/dmean = -2 sigma E(Z - h)_+ and dF/dsigma = 2 sigma Phi(-h), each over F
+        share = np.log(weights) - value + 0.5 * np.log(variance)
+        slope = -2 * np.exp(share + log_hinge(h, 1)) @ vectors
+        slope[:-1] += 2 * np.sum(np.exp(share + log_ndtr(-h))) * u / deviation
         return float(value), slope
 
-    found = minimize(
-        excess,
-        np.zeros(vectors.shape[1]),
-        jac=True,
-        method="BFGS",
-        options={"gtol": 1e-11, "maxiter": 1000},
-    )
-    value, slope = excess(found.x)
-    slope = slope[:-1] if unfitted else slope
-    if not (np.isfinite(value) and value > 0 and np.abs(slope).max(initial=0.0) < 1e-6 * value):
+    free = np.any(vectors != 0, axis=0)
+    start = np.zeros(vectors.shape[1])
+    options = {"gtol": 1e-10, "maxiter": 2000}
+    found = minimize(log_excess, start, jac=True, method="BFGS", options=options)
+    value, slope = log_excess(found.x)
+    left = np.abs(slope[free]).max(initial=0.0)
+    if not (np.isfinite(value) and left < 1e-6):
         raise NotConverged(
-            f"separability: slope {np.abs(slope).max(initial=0.0):.1e} left at the minimum "
-            f"{value:.3g}; the components are almost separated without noise"
+            f"separability: relative slope {left:.1e} left at the minimum exp({value:.4g}); the "
+            "components are almost separated without noise"
         )
-    return value
+    return float(np.exp(value))

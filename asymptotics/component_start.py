@@ -59,8 +59,8 @@ def square_loss_solution(equations: ComponentSaddlePoint) -> Array:
     system = np.eye(num_s) - np.moveaxis(t2 * spread / delta, -1, 0)
     fixed = energy + np.einsum("sup,up->sp", t2, squares) / delta
     q = np.linalg.solve(system, fixed.T[..., None])[..., 0].T
-    parts = [np.log(gamma), np.log(q), mean / np.sqrt(q)[of]]
-    return np.concatenate([*parts, b[None]] if equations.intercept else parts)
+    x = np.concatenate([np.log(gamma), np.log(q), mean / np.sqrt(q)[of]])
+    return equations.at_intercept(x, b) if equations.intercept else x
 
 
 def _pull(

@@ -127,7 +127,7 @@ def _best_intercept(offset: Array, prior: Array) -> Array:
     reach = np.abs(odds) + 1.0
 
     def balance(b: Array, offset: Array, odds: Array) -> Array:
-        return odds + _log_hinge(offset + b, 1) - _log_hinge(offset - b, 1)
+        return odds + log_hinge(offset + b, 1) - log_hinge(offset - b, 1)
 
     return _root(balance, -reach, reach, offset, odds)
 
@@ -135,12 +135,12 @@ def _best_intercept(offset: Array, prior: Array) -> Array:
 def _log_excess(offset: Array, b: Array, prior: Array, power: int) -> Array:
     """log E_y E[(Z - offset - y b)_+^power]."""
     return np.logaddexp(
-        np.log(prior) + _log_hinge(offset + b, power),
-        np.log1p(-prior) + _log_hinge(offset - b, power),
+        np.log(prior) + log_hinge(offset + b, power),
+        np.log1p(-prior) + log_hinge(offset - b, power),
     )
 
 
-def _log_hinge(at: Array, power: int) -> Array:
+def log_hinge(at: Array, power: int) -> Array:
     """log E[(Z - B)_+^power], power 1 or 2, without cancellation in the tail.
 
     E[(Z - B)_+^k] = phi(B) int_0^inf t^k exp(-B t - t^2/2) dt: closed in erfcx, and by

@@ -10,8 +10,10 @@ import numpy as np
 from cli.grids import grid_option
 from cli.layer_options import (
     feature_options,
+    network_options,
     probe_of_layers,
     read_features,
+    read_network,
     read_probe,
     single,
     with_free_pair,
@@ -23,7 +25,7 @@ from cli.output import configuration, json_option, output_option, print_json, pr
 @feature_options
 @grid_option("--class-share", "beta in [0, 1): positives that are other samples of the class.")
 @grid_option("--samples-per-class", "Instead: samples of a class in a batch of SupCon, >= 1.")
-@click.option("--depth", type=click.IntRange(1), default=2, show_default=True, help="Layers L.")
+@network_options
 @click.option(
     "--readout-noise",
     type=click.FloatRange(0),
@@ -38,10 +40,12 @@ def command(output: Any, as_json: bool, **options: Any) -> int:
     """Accuracy of a probe for a sub-class, on the layers of a net trained on the classes.
 
     The first two features are the class and its sub-class; the others are the bulk. As the share
-    of supervised positives grows the sub-class collapses, fast after the head and slowly before.
+    of supervised positives grows the weight of the sub-class collapses, fast after the head and
+    slowly before; with a --readout-noise so does the accuracy.
 
     Example: asymptotics layers classes --strength 2,1.5,1 --noise 1 --correlation 0.8
-    --class-share 0,0.9,0.99,0.999 --loss logistic --ridge 0.1 --sampling-ratio 4
+    --class-share 0,0.9,0.99,0.999 --readout-noise 0.01 --loss logistic --ridge 0.1
+    --sampling-ratio 4
     """
     probe = read_probe(options)
     if probe is None or options["sampling_ratio"] is None:
@@ -56,7 +60,7 @@ def command(output: Any, as_json: bool, **options: Any) -> int:
     table = coarse_to_fine(
         read_features(with_free_pair(options, "a class, a sub-class")),
         share,
-        depth=options["depth"],
+        read_network(options),
         sampling_ratio=single(options["sampling_ratio"], "sampling-ratio"),
         readout_noise=options["readout_noise"],
         **probe,

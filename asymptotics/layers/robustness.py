@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asymptotics.errors import InvalidInput
-from asymptotics.layers.groups import Groups, group_accuracies, layer_mixture, pair_groups
+from asymptotics.layers.groups import Groups, group_accuracies, group_mixture, pair_groups
 from asymptotics.layers.optimum import layer_weights
 from asymptotics.layers.second_moments import Features
 from asymptotics.layers.spurious import supervised_network
@@ -66,8 +66,8 @@ def worst_group_table(
     """`groups.group_accuracies` at every layer, a block of rows for each correlation of the probe.
 
     probe_correlation: E s_0 s_1 among the samples of the probe, a number or list; or proportions of
-    its four groups ++, +-, -+, --. Each layer is scaled to features of mean square 1 in the bulk
-    where it has one. Column ``probe_correlation`` first. Raises InvalidInput.
+    its four groups ++, +-, -+, --. Each layer is scaled to features of mean square 1. Column
+    ``probe_correlation`` first. Raises InvalidInput.
     """
     settings: list[Groups]
     if proportions is None:
@@ -77,10 +77,9 @@ def worst_group_table(
         settings = [pair_groups(proportions, correlation=probe_correlation)]
         share = np.asarray(settings[0].proportions)
         shifts = np.atleast_1d(share @ np.prod(np.asarray(settings[0].signs), axis=1))
-    scaled = {layer: _unit_bulk(features, gram) for layer, gram in grams.items()}
     parts = []
     for shift, groups in zip(shifts, settings, strict=True):
-        layers = {layer: layer_mixture(features, gram, groups) for layer, gram in scaled.items()}
+        layers = {layer: group_mixture(features, gram, groups) for layer, gram in grams.items()}
         found = group_accuracies(
             layers,
             groups,
@@ -104,10 +103,3 @@ def _together(features: Features, correlation: float) -> tuple[Features, Array]:
     matrix = np.eye(features.dimension)
     matrix[0, 1] = matrix[1, 0] = correlation
     return replace(features, spurious=matrix), matrix[0]
-
-
-def _unit_bulk(features: Features, gram: Array) -> Array:
-    """The Gram matrix over the mean square of the layer's bulk, as it is where there is none."""
-    variance = np.square(features.strength) + np.square(features.noise)
-    mean_square = float(np.asarray(features.fraction) @ (np.diag(gram) * variance))
-    return gram / mean_square if mean_square > 0 else gram
