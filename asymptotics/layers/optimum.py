@@ -207,6 +207,8 @@ def layer_weights(
         best = diagonal_optimum(np.diag(sigma), np.diag(cross), outputs=k, depth=L, decay=strength)
     elif strength == 0 or L == 1:
         values, vectors = eigh(cross - 0.5 * strength * np.eye(moments.dimension), sigma)
+        # the roots of deep layers would make features of what is rounding
+        values[values < 16 * values.size * np.finfo(float).eps * np.abs(values).max()] = 0.0
         best = diagonal_optimum(np.ones_like(values), values[::-1], outputs=k, depth=L)
         scale = np.linalg.norm(vectors[:, ::-1], axis=0)
         modes = vectors[:, ::-1] / scale
