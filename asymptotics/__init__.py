@@ -36,6 +36,8 @@ _WHERE = {
     "limit": "limits",
     "make_problem": "sweep",
     "phase_diagram": "phase",
+    "pretrained": "pretraining.head",
+    "pretraining_curve": "pretraining.table",
     "projector": "contrastive.projector",
     "separability": "thresholds",
     "spectral_mixture": "mixture",

@@ -54,6 +54,6 @@ def command(output: Any, as_json: bool, head: str, **options: Any) -> int:
     if as_json:
         print_json({"config": config, "rows": table.rows()})
     elif output is None:
-        names = ["threshold", "feature", "weight_before", "weight_after", "survives"]
+        names = ["threshold", "feature", "weight_before", "weight_after", "survives", "escapes"]
         print_table(table.rows(), [*names, "log_escape_time"])
     return 0

@@ -26,6 +26,7 @@ COMMANDS = {
     "derivative": "how the limiting accuracy moves with each parameter",
     "equations": "the potential of a problem and its equations, as text or LaTeX",
     "phase": "a phase diagram of temperature against augmentation, with its boundaries",
+    "pretraining": "a head trained on finitely many unlabelled pairs: transition, gain, accuracy",
     "projector": "the gain that a contrastive objective trains",
     "thresholds": "separability, interpolation, and where training turns",
     "validate": "theory against finite-size simulation, with a verdict",

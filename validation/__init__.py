@@ -16,6 +16,7 @@ _WHERE = {
     "assert_agreement": "assertions",
     "extrapolate": "finite_size",
     "validate_pipeline": "checks.pipeline",
+    "validate_pretraining": "checks.pretraining",
     "validate_probe": "checks.probe",
     "validate_projector": "checks.projector",
 }

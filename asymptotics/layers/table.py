@@ -140,7 +140,11 @@ def survival_table(
     time: float | None = None,
     head: str = "hidden",
 ) -> Table:
-    """A row a threshold and feature of `symmetric_relu_survival.survival`; time None is no end."""
+    """A row a threshold and feature of `symmetric_relu_survival.survival`; time None is no end.
+
+    ``escapes`` says when the feature passes the threshold: "at the start", "later" (at
+    ``log_escape_time``) or "never".
+    """
     b = np.atleast_1d(np.asarray(threshold, dtype=float))
     found = survival(features, b, start=start, time=np.inf if time is None else time, head=head)
     names = (
@@ -155,4 +159,7 @@ def survival_table(
         "threshold": np.repeat(b, features.dimension),
         "feature": np.tile(np.arange(1, features.dimension + 1), b.size),
     }
-    return Table(columns | {name: np.ravel(getattr(found, name)) for name in names})
+    escape = np.ravel(found.log_escape_time)
+    when = np.select([np.isneginf(escape), np.isfinite(escape)], ["at the start", "later"], "never")
+    values = {name: np.ravel(getattr(found, name)) for name in names}
+    return Table(columns | values | {"escapes": when})

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymptotics.conventions import mean_ridge
-from asymptotics.pretraining.table import pretraining, product
+from asymptotics.pretraining.table import pretraining_curve, product
 from asymptotics.table import Table
 from validation.checks.prediction import Prediction, point_at
 from validation.checks.probe import accuracy_row, check_trials
@@ -32,17 +32,18 @@ def validate_pretraining(
     run: Run | None = None,
     **parameters: Any,
 ) -> Comparison:
-    """`asymptotics.pretraining.table.pretraining` against simulation.
+    """`asymptotics.pretraining.table.pretraining_curve` against simulation.
 
-    parameters: as of `pretraining`. Quantities: the first output's squared overlap with muhat, its
-    eigenvalue (where it is isolated: the edge of a bulk is approached like p^{-2/3}), the expansion
-    measure, and with a loss the accuracy after the head. Close to a transition the bias is not
-    linear in 1/p: expect rows that say so, or use larger dimensions. Raises InvalidInput.
+    parameters: as of `pretraining_curve`. Quantities: the first output's squared overlap with
+    muhat, its eigenvalue (where it is isolated: the edge of a bulk is approached like p^{-2/3}),
+    the expansion measure, with a loss the accuracy after the head, and that before it where the
+    encoder is balanced. Close to a transition the bias is not linear in 1/p: expect rows that say
+    so, or use larger dimensions. Raises InvalidInput.
     """
     sizes = tuple(sorted(int(p) for p in check_dimensions(dimensions)))
     check_trials(trials)
     points, fixed = product(parameters)
-    theory = pretraining(**parameters)
+    theory = pretraining_curve(**parameters)
     calls = [
         {**_task(points, fixed, i), "dimensions": list(sizes), "trial": t}
         for i in range(len(theory))
@@ -66,6 +67,7 @@ def _task(points: Mapping[str, Array], fixed: Mapping[str, Any], i: int) -> dict
     names = ("signal", "augmentation", "pretraining_ratio")
     task: dict[str, Any] = {name: at[name] for name in names}
     task["output_fraction"] = at.get("output_fraction", 1.0)
+    task["encoder"] = fixed.get("encoder") or "fixed"
     task["probe"] = None
     if fixed.get("loss") is not None:
         ridge, convention = at.get("ridge"), fixed.get("ridge_convention", "mean")
@@ -85,11 +87,13 @@ def _task(points: Mapping[str, Array], fixed: Mapping[str, Any], i: int) -> dict
 def _predictions(points: Mapping[str, Array], theory: Table, i: int) -> list[Prediction | None]:
     """What theory says of `QUANTITIES` at one point; None where it is not compared."""
     isolated = theory["learned"][i] and points["pretraining_ratio"][i] > 1
+    balanced = theory.config.get("encoder") == "balanced"
     values = [
         theory["overlap"][i] ** 2,
         theory["eigenvalue"][i] if isolated else None,
         theory["expansion_measure"][i],
         theory["accuracy_after"][i] if "accuracy_after" in theory.columns else None,
+        theory["accuracy_before"][i] if "accuracy_before" in theory.columns and balanced else None,
     ]
     faults = [None if v is None or np.isfinite(v) else str(theory["status"][i]) for v in values]
     return [
