@@ -233,7 +233,10 @@ def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
         check_training(options, options["objective"])
         if options["objective"] is not None and sources != ["signal"]:
             raise click.UsageError("--objective needs --signal, not --spectrum or --arrays")
-    parameters = {k: v for k, v in options.items() if v is not None or k not in _OPTIONAL}
+    absent = (None, False)
+    parameters = {
+        k: v for k, v in options.items() if k not in _OPTIONAL or not any(v is x for x in absent)
+    }
     if options["objective"] is None:
         for name in ("views", "encoder", "depth"):
             parameters.pop(name, None)
@@ -247,7 +250,7 @@ def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
 
 
 # options that the functions have defaults of their own for
-_OPTIONAL = ("angle", "label_noise", "class_weights", "class_variances")
+_OPTIONAL = ("angle", "balanced", "label_noise", "class_weights", "class_variances")
 
 
 def _check_signal(options: dict[str, Any], sources: list[str]) -> None:
