@@ -25,6 +25,7 @@ _WHERE = {
     "Problem": "problem",
     "Table": "table",
     "accuracy": "sweep",
+    "best": "optimal",
     "coexistence": "contrastive.coexistence",
     "curve": "sweep",
     "derivatives": "responses",

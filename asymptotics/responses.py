@@ -22,13 +22,12 @@ from asymptotics.limits import CONVERGED, Limit, limit
 from asymptotics.sensitivity import PARAMETERS, Derivative, check_parameter, differentiate
 from asymptotics.sweep import constant_columns, make_problem, product_of_grids
 from asymptotics.table import Table
-from asymptotics.training import GAIN_NOT_CONVERGED
+from asymptotics.training import GAIN_NOT_CONVERGED, OF_OBJECTIVE, view_pair
 
 Array = NDArray[np.float64]
 
 OF_TRAINING = ("temperature", "augmentation", "dimension")
 NOT_DIFFERENTIATED = "derivative not found"
-_OF_OBJECTIVE = (*OF_TRAINING, "objective", "views", "encoder", "depth")
 # d log lambda / d log (ridge, sampling_ratio, num_samples) in each convention of the ridge
 _ELASTICITIES = {
     "mean": (1, 0, 0),
@@ -50,9 +49,9 @@ def derivatives(parameters: Sequence[str], **problem: Any) -> Table:
     `objective`, temperature, augmentation and dimension. Raises InvalidInput.
     """
     points, fixed = product_of_grids(problem)
-    answer = _Trained(points, fixed) if fixed.get("objective") else _Given(points, fixed)
+    answer = Trained(points, fixed) if fixed.get("objective") else Given(points, fixed)
     given = constant_columns(points, fixed) | points
-    parts = [given | _columns(answer, name) for name in parameters]
+    parts = [given | derivative_columns(answer, name) for name in parameters]
     names = parts[0].keys()
     # rows of one point stay together
     columns = {n: np.stack([part[n] for part in parts], axis=1).ravel() for n in names}
@@ -71,7 +70,7 @@ def differentiable(problem: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _columns(answer: _Given | _Trained, parameter: str) -> dict[str, NDArray[Any]]:
+def derivative_columns(answer: Given | Trained, parameter: str) -> dict[str, NDArray[Any]]:
     result, found = answer.result, answer(parameter)
     status = np.where(answer.known, result.status, GAIN_NOT_CONVERGED)
     sound = found.error_estimate <= np.maximum(1e-6 * np.abs(found.accuracy), 1e-9)
@@ -90,7 +89,7 @@ def _columns(answer: _Given | _Trained, parameter: str) -> dict[str, NDArray[Any
     }
 
 
-class _Given:
+class Given:
     """Derivatives of a probe on given features, the ridge in its convention."""
 
     def __init__(self, points: Mapping[str, Array], fixed: Mapping[str, Any]) -> None:
@@ -119,7 +118,7 @@ class _Given:
         return _sum(parameter, parts)
 
 
-class _Trained:
+class Trained:
     """Derivatives after the head that an objective trains."""
 
     def __init__(self, points: Mapping[str, Array], fixed: Mapping[str, Any]) -> None:
@@ -129,15 +128,18 @@ class _Trained:
         gain = trained_gain(points, fixed)
         self.known = gain["converged"]
         self._log_gain = np.where(self.known, gain["log_gain"], 0.0)
-        probe = {k: v for k, v in fixed.items() if k not in _OF_OBJECTIVE}
-        given = {k: v for k, v in points.items() if k not in _OF_OBJECTIVE}
-        self._probe = _Given({**given, "gain": np.exp(self._log_gain)}, probe)
+        probe = {k: v for k, v in fixed.items() if k not in OF_OBJECTIVE}
+        given = {k: v for k, v in points.items() if k not in OF_OBJECTIVE}
+        self._probe = Given({**given, "gain": np.exp(self._log_gain)}, probe)
         self.result = self._probe.result
 
     def __call__(self, parameter: str) -> Derivative:
         """Direct and through the gain; a collapsed head does not move."""
         if parameter == "gain":
             raise InvalidInput("gain is not a parameter of a trained head: its objective sets it")
+        given = {**self._head.fixed, **self._head.points}
+        if parameter in OF_TRAINING and given.get(parameter) is None:
+            raise InvalidInput(f"{parameter} is not given, so there is nothing to move")
         if parameter == "dimension" and self._head.fixed["objective"] in _INTEGER_DIMENSION:
             raise InvalidInput("the exact cosine loss has integer dimensions; use cosine-scaled")
         parts = []
@@ -184,12 +186,11 @@ class _Head:
         return answers[0], np.abs(answers[0] - answers[1])
 
     def _slope(self, log_gain: Array, moved: Mapping[str, Array]) -> Array:
-        from asymptotics.contrastive.inputs import find_objective, read_pair, read_setting
+        from asymptotics.contrastive.inputs import find_objective, read_setting
 
         given = {**self.fixed, **self.points, **moved}
         entry = find_objective(given["objective"])
-        signal = np.broadcast_to(given["signal"], log_gain.shape)
-        views = read_pair(signal, given["augmentation"], given.get("views") or 2, None)
+        views = view_pair(given | {"signal": np.broadcast_to(given["signal"], log_gain.shape)})
         setting, _, _ = read_setting(
             entry, views, given.get("temperature"), given["dimension"], np.inf
         )

@@ -29,7 +29,7 @@ ENCODERS = ("fixed", "balanced")
 GAIN_NOT_CONVERGED = "gain not converged"
 
 # parameters of the objective, beside the signal that both halves share
-_OF_OBJECTIVE = (
+OF_OBJECTIVE = (
     "objective",
     "temperature",
     "augmentation",
@@ -95,10 +95,10 @@ def _objective_parameters(points: Mapping[str, Any], fixed: Mapping[str, Any]) -
     # one array at least, so that a single point of a grid is a grid of one
     shape = np.shape(next(iter(points.values())))
     given["signal"] = np.broadcast_to(given["signal"], shape)
-    return chosen | {"pair": _view_pair(given)}
+    return chosen | {"pair": view_pair(given)}
 
 
-def _view_pair(given: Mapping[str, Any]) -> ViewPair:
+def view_pair(given: Mapping[str, Any]) -> ViewPair:
     """The two views: Gaussian noise, a redraw within the class, or masked coordinates."""
     kinds = [name for name in ("augmentation", "redrawn", "masked") if given.get(name) is not None]
     if len(kinds) != 1:
@@ -136,7 +136,7 @@ def trained_accuracy(**parameters: Any) -> dict[str, NDArray[Any]]:
             f"{columns['gain_error_estimate'][0]:.1e}; move a parameter slightly"
         )
     if not columns["converged"][0]:
-        problem = {k: v for k, v in parameters.items() if k not in _OF_OBJECTIVE}
+        problem = {k: v for k, v in parameters.items() if k not in OF_OBJECTIVE}
         for gain in (columns["gain"][0], columns["gain"][0] ** share_before(fixed)):
             limit(make_problem(**problem | {"gain": gain})).raise_on_failure()
     return columns
@@ -155,7 +155,7 @@ def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict
     head = trained_gain(points, fixed)
     unknown = ~head["converged"]
     gain = np.where(unknown, 1.0, head["gain"])
-    problem = {k: v for k, v in {**fixed, **points}.items() if k not in _OF_OBJECTIVE}
+    problem = {k: v for k, v in {**fixed, **points}.items() if k not in OF_OBJECTIVE}
     quantities = problem.pop("quantities", ())
     after = limit_columns(limit(make_problem(**problem | {"gain": gain})), quantities)
     before = _solve_distinct(problem | {"gain": gain ** share_before(fixed)})

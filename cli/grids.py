@@ -73,3 +73,14 @@ GRID = GridType()
 def grid_option(name: str, help: str, **extra: Any) -> Decorator:
     """A numeric option that takes a number or a grid."""
     return click.option(name, type=GRID, metavar="GRID", help=help, **extra)
+
+
+def decorated(*options: Decorator) -> Decorator:
+    """The options as one decorator, in this order in the help."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
-from cli.grids import Decorator, grid_option
+from cli.grids import decorated, grid_option
 
 if TYPE_CHECKING:
     from asymptotics.layers.second_moments import Features
     from asymptotics.layers.verdict import Network
-
-
-def decorated(*options: Decorator) -> Decorator:
-    """The options as one decorator, in this order in the help."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
 
 
 feature_options = decorated(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
+from cli.grids import decorated
 from cli.options import (
     check_training,
     class_options,
@@ -20,15 +19,8 @@ from cli.options import (
     problem_parameters,
     training_options,
 )
-from cli.output import (
-    configuration,
-    json_option,
-    output_option,
-    print_json,
-    print_table,
-    write,
-)
-from cli.stages import stages
+from cli.output import configuration, print_json, print_table, write
+from cli.running import RUN, level_option, run_options, running, split_options
 
 if TYPE_CHECKING:
     from validation.checks.prediction import Prediction
@@ -36,21 +28,11 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-_RUN = ("seed", "jobs", "scheduler", "store", "resume", "output", "as_json")
 _CHECK = ("probe_dimensions", "trials", "accuracy_error", "gain_error", "level", "training")
 _TRAINING = ("heads", "batch_size", "max_pairs", "backend", "precision")
 
 
-def _decorated(*options: Decorator) -> Decorator:
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-_fit_options = _decorated(
+_fit_options = decorated(
     click.option(
         "--probe-dimensions",
         metavar="P,P,P",
@@ -72,7 +54,7 @@ _fit_options = _decorated(
     ),
 )
 
-_head_options = _decorated(
+_head_options = decorated(
     click.option(
         "--heads",
         type=click.IntRange(2),
@@ -117,28 +99,6 @@ _head_options = _decorated(
     ),
 )
 
-_run_options = _decorated(
-    click.option(
-        "--level",
-        type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
-        default=0.01,
-        show_default=True,
-        help="Probability of calling a right theory wrong anywhere in the table, at most.",
-    ),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
-    click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one per core]"),
-    click.option("--scheduler", metavar="TCP://HOST:PORT", help="Dask scheduler to run on."),
-    click.option(
-        "--store",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Keep every result in this file as it arrives.",
-    ),
-    click.option("--resume", is_flag=True, help="Go on with the results in --store."),
-    output_option(),
-    json_option,
-)
-
 
 @click.group("validate")
 def command() -> None:
@@ -155,7 +115,8 @@ def command() -> None:
 @training_options
 @encoder_option
 @_fit_options
-@_run_options
+@level_option()
+@run_options
 def probe(**options: Any) -> int:
     """Limiting accuracy against certified fits at three or more dimensions, extrapolated in 1/p.
 
@@ -164,7 +125,7 @@ def probe(**options: Any) -> int:
     Example: asymptotics validate probe --loss logistic --signal 1,1.5 --sampling-ratio 2
     --ridge 0.1 -o probe.pdf
     """
-    check, run = _split(options)
+    check, run = split_options(options)
     check["probe_dimensions"] = _dimensions(check["probe_dimensions"])
     parameters = problem_parameters(check)
     from validation.checks import probe as module
@@ -176,7 +137,8 @@ def probe(**options: Any) -> int:
 @grid_option("--signal", "R >= 0, half the distance of the class means.", required=True)
 @training_options
 @_head_options
-@_run_options
+@level_option()
+@run_options
 def projector(**options: Any) -> int:
     """Gain of the exact theory against heads trained from W = I, batch size extrapolated.
 
@@ -185,7 +147,7 @@ def projector(**options: Any) -> int:
     Example: asymptotics validate projector --signal 2 --dimension 20 --augmentation 1
     --temperature 0.2,1
     """
-    check, run = _split(options)
+    check, run = split_options(options)
     check["objective"] = check["objective"] or "cosine"
     check_training(check, check["objective"])
     parameters = _with_training(check)
@@ -202,14 +164,15 @@ def projector(**options: Any) -> int:
 @encoder_option
 @_head_options
 @_fit_options
-@_run_options
+@level_option()
+@run_options
 def pipeline(**options: Any) -> int:
     """Train heads, measure their gain, fit probes before and after them: all against theory.
 
     Example: asymptotics validate pipeline --signal 2 --dimension 20 --augmentation 1
     --temperature 0.2,1 --loss logistic --sampling-ratio 2 --ridge 0.1
     """
-    check, run = _split(options)
+    check, run = split_options(options)
     check["objective"] = check["objective"] or "cosine"
     check["probe_dimensions"] = _dimensions(check["probe_dimensions"])
     parameters = _with_training(problem_parameters(check))
@@ -217,16 +180,6 @@ def pipeline(**options: Any) -> int:
 
     verb, theory = module.validate_pipeline, module.predict_pipeline
     return _validate("pipeline", options, run, parameters, verb, theory)
-
-
-def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(what is checked, where and how it is run)."""
-    run = {name: options[name] for name in _RUN}
-    if run["resume"] and run["store"] is None:
-        raise click.UsageError("--resume needs the --store to go on with")
-    if run["jobs"] is not None and run["scheduler"] is not None:
-        raise click.UsageError("--jobs and --scheduler exclude one another")
-    return {name: value for name, value in options.items() if name not in _RUN}, run
 
 
 def _dimensions(text: str | None) -> list[int] | None:
@@ -257,9 +210,9 @@ def _validate(
     predict: Callable[..., list[Prediction]],
 ) -> int:
     # where it ran is no part of what was computed
-    computed = {k: v for k, v in options.items() if k not in _RUN or k == "seed"}
+    computed = {k: v for k, v in options.items() if k not in RUN or k == "seed"}
     config = configuration(f"validate {name}", computed | _files(options))
-    with _run(run, config) as settings:
+    with running(run, config) as settings:
         comparison = verb(run=settings, **parameters)
     verdict = {"agreement": comparison.agreement, "level": comparison.level}
     finite = comparison.finite.rows()
@@ -284,28 +237,6 @@ def _validate(
 def _files(options: dict[str, Any]) -> dict[str, str]:
     names = ("spectrum", "arrays")
     return {name: str(options[name]) for name in names if options.get(name) is not None}
-
-
-@contextmanager
-def _run(run: dict[str, Any], config: dict[str, Any]) -> Iterator[Any]:
-    """The `Run` of these options; says how to go on when it is interrupted."""
-    from validation.checks.run import Run
-    from validation.store import Store
-    from validation.workers import dask_workers
-
-    with ExitStack() as stack:
-        store = executor = None
-        if run["store"] is not None:
-            store = stack.enter_context(Store(run["store"], config))
-        if run["scheduler"] is not None:
-            executor = stack.enter_context(dask_workers(run["scheduler"]))
-        progress = stack.enter_context(stages())
-        try:
-            yield Run(run["seed"], run["jobs"], executor, store, run["resume"], progress)
-        except KeyboardInterrupt:
-            if store is not None:
-                click.echo(f"\nasymptotics: {len(store)} results are kept; --resume", err=True)
-            raise
 
 
 def _print(comparison: Comparison) -> None:

@@ -14,7 +14,7 @@ from asymptotics.probes import PROBES
 from asymptotics.reference import reference_accuracy
 from asymptotics.responses import derivatives, differentiable
 from asymptotics.sensitivity import PARAMETERS, differentiate
-from asymptotics.sweep import make_problem
+from asymptotics.sweep import curve, make_problem
 from asymptotics.symbolic.exact import square_loss
 from asymptotics.training import trained_accuracy
 from cli.main import run
@@ -285,3 +285,24 @@ def test_the_command_refuses_unknown_parameters_in_one_line(call):
     code, out, err = call(*POINT, "--with-respect-to", "colour")
     assert (code, out) == (1, "")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "view", [{"redrawn": 0.4}, {"masked": 0.3}, {"augmentation": 0.5, "augmentation_across": 1.0}]
+)
+def test_a_head_trained_on_any_views_moves_with_the_signal(view):
+    given = {"objective": "spectral", "dimension": 20, "loss": "logistic", "ridge": 0.1}
+    given |= {"sampling_ratio": 2.0, **view}
+    found = derivatives(["signal"], signal=2.0, **given)
+    step = 1e-4
+    table = curve(signal=[2.0 - step, 2.0 + step], **given)
+    slope = np.diff(table["accuracy_after"])[0] / (2 * step)
+    assert found["derivative"][0] == pytest.approx(slope, rel=1e-6)
+
+
+def test_a_parameter_of_training_that_is_not_given_cannot_move():
+    with pytest.raises(InvalidInput, match="augmentation is not given"):
+        derivatives(
+            ["augmentation"], objective="spectral", dimension=20, loss="logistic", ridge=0.1,
+            sampling_ratio=2.0, signal=2.0, redrawn=0.4,
+        )  # fmt: skip

@@ -21,7 +21,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from asymptotics.errors import InvalidInput
-from validation.power_series import compose, multiply, reciprocal, revert
+from asymptotics.power_series import compose, multiply, reciprocal, revert
 
 Array = NDArray[np.float64]
 

@@ -15,9 +15,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from asymptotics.errors import NotConverged
+from validation.checks.probe_trial import fitted_accuracy
 from validation.data import GaussianFeatures
-from validation.probes import NotSeparable, Separable, fit_probe
 
 Array = NDArray[np.float64]
 
@@ -152,15 +151,4 @@ def probe_accuracy(
     mean = signal * head.weights[:, 0]
     features = GaussianFeatures(mean, head.weights, np.zeros(0), prior)
     num_samples = int(np.floor(sampling_ratio * head.weights.shape[1] + rng.random()))
-    sample, labels = features.draw(num_samples, rng)
-    if np.all(labels == labels[:1]):
-        return "a sample has one class only"
-    try:
-        fit = fit_probe(loss, sample, labels, ridge, intercept)
-    except NotSeparable:
-        return "a sample is not separable"
-    except Separable:
-        return "a sample is separable"
-    except NotConverged:
-        return "a fit did not converge"
-    return features.accuracy(fit.theta, fit.intercept)
+    return fitted_accuracy(rng, features, num_samples, (loss, ridge, intercept))

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from asymptotics.pretraining.taylor import multiply, reciprocal
+from asymptotics.power_series import multiply, reciprocal
 
 Array = NDArray[np.float64]
 Points = NDArray[np.intp]

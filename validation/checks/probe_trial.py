@@ -40,7 +40,7 @@ def probe_trial(
     has no fit, the reason stands in the place of its accuracy.
     """
     return [
-        _accuracy(
+        fitted_accuracy(
             rng,
             _law_at(mixture, p, gain, prior),
             int(np.floor(sampling_ratio * p + rng.random())),
@@ -61,12 +61,13 @@ def _law_at(mixture: Mapping[str, Any], dimension: int, gain: float, prior: floa
     return replace(law, balanced=balanced)
 
 
-def _accuracy(
+def fitted_accuracy(
     rng: np.random.Generator,
     features: Features,
     num_samples: int,
     probe: tuple[str, float | None, bool],
 ) -> float | str:
+    """Exact accuracy of a probe (loss, ridge, intercept) on fresh samples, or why there is none."""
     loss, ridge, intercept = probe
     sample, labels = features.draw(num_samples, rng)
     if np.all(labels == labels[:1]):
