@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from asymptotics.plots import LINES, STYLE
 from asymptotics.table import Table
 
-_MARKERS = {"before": ("o", "-"), "after": ("s", "--")}
+_LAYERS = (("before", "o"), ("after", "s"))
+_DIGITS = (("kept", "^"), ("disrupted", "D"))
 
 
 def plot_images(table: Table, chance: float) -> Figure:
@@ -22,7 +23,7 @@ def plot_images(table: Table, chance: float) -> Figure:
         left, middle, right = figure.subplots(1, 3)
         for axes, digit in ((left, "kept"), (middle, "disrupted")):
             chosen = table["digit"] == digit
-            for (name, (marker, dash)), (colour, _) in zip(_MARKERS.items(), LINES, strict=False):
+            for (name, marker), (colour, dash) in zip(_LAYERS, LINES, strict=False):
                 axes.errorbar(
                     table["drop"][chosen],
                     table[f"accuracy_{name}"][chosen],
@@ -39,9 +40,7 @@ def plot_images(table: Table, chance: float) -> Figure:
             axes.set_ylim(0, 1)
             axes.set_ylabel(f"test accuracy, {digit} digit")
         left.legend(loc="center right")
-        for (digit, marker), (colour, dash) in zip(
-            (("kept", "^"), ("disrupted", "D")), LINES[2:], strict=False
-        ):
+        for (digit, marker), (colour, dash) in zip(_DIGITS, LINES[2:], strict=False):
             chosen = table["digit"] == digit
             right.errorbar(
                 table["drop"][chosen],
@@ -56,7 +55,9 @@ def plot_images(table: Table, chance: float) -> Figure:
             )
         right.axhline(0, color="0.5", linewidth=0.7)
         right.set_ylabel("accuracy before $-$ after")
-        right.legend(loc="best")
+        low, high = right.get_ylim()
+        right.set_ylim(low, high + 0.25 * (high - low))  # room for the legend
+        right.legend(loc="upper left")
         for axes in (left, middle, right):
             axes.set_xlabel("probability of dropping the digit  $q$")
     return figure

@@ -22,6 +22,7 @@ COMMANDS = {
     "certify": "proved digits of an accuracy, a threshold or a gain; check a stored proof",
     "curve": "limiting accuracy along a grid, a line per value of another",
     "features": "a file of real features: predicted against measured accuracy",
+    "images": "a small SimCLR network on images, probed before and after its head",
     "layers": "feature weights before and after the head, and which layer to keep",
     "derivative": "how the limiting accuracy moves with each parameter",
     "equations": "the potential of a problem and its equations, as text or LaTeX",

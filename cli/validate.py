@@ -19,8 +19,9 @@ from cli.options import (
     problem_parameters,
     training_options,
 )
-from cli.output import configuration, print_json, print_table, write
-from cli.running import RUN, level_option, run_options, running, split_options
+from cli.running import RUN, level_option, run_options, split_options
+from cli.validate_layers import COMMANDS
+from cli.verdict import judge
 
 if TYPE_CHECKING:
     from validation.checks.prediction import Prediction
@@ -106,6 +107,10 @@ def command() -> None:
 
     Exits 0 if every row agrees, 4 if one disagrees, 3 if nothing disagrees but a row is undecided.
     """
+
+
+for each in COMMANDS:
+    command.add_command(each)
 
 
 @command.command("probe")
@@ -209,50 +214,21 @@ def _validate(
     verb: Callable[..., Comparison],
     predict: Callable[..., list[Prediction]],
 ) -> int:
+    theory = {k: v for k, v in parameters.items() if k not in _CHECK}
+
+    def draw(comparison: Comparison) -> Any:
+        from asymptotics.agreement_plot import plot_agreement
+
+        return plot_agreement(comparison.table, *_lines(theory, predict))
+
     # where it ran is no part of what was computed
-    computed = {k: v for k, v in options.items() if k not in RUN or k == "seed"}
-    config = configuration(f"validate {name}", computed | _files(options))
-    with running(run, config) as settings:
-        comparison = verb(run=settings, **parameters)
-    verdict = {"agreement": comparison.agreement, "level": comparison.level}
-    finite = comparison.finite.rows()
-    if run["output"] is not None:
-
-        def draw() -> Any:
-            from asymptotics.agreement_plot import plot_agreement
-
-            theory = {k: v for k, v in parameters.items() if k not in _CHECK}
-            return plot_agreement(comparison.table, *_lines(theory, predict))
-
-        write(run["output"], comparison.table, config, draw, extra=verdict | {"finite": finite})
-    if run["as_json"]:
-        print_json({"config": config, "rows": comparison.rows(), "finite": finite, **verdict})
-    elif run["output"] is None:
-        _print(comparison)
-    if run["as_json"] or run["output"] is not None or not comparison.agreement:
-        click.echo(f"asymptotics: {comparison}", err=True)
-    return {True: 0, False: 4, None: 3}[comparison.agreement]
+    computed = {k: v for k, v in options.items() if k not in RUN}
+    return judge(name, computed | _files(options), run, verb, parameters, draw)
 
 
 def _files(options: dict[str, Any]) -> dict[str, str]:
     names = ("spectrum", "arrays")
     return {name: str(options[name]) for name in names if options.get(name) is not None}
-
-
-def _print(comparison: Comparison) -> None:
-    columns = comparison.table.columns
-    names = list(columns)
-    point = names[: names.index("quantity")]
-    varied = [name for name in point if np.unique(columns[name]).size > 1]
-    shown = {"theory": ".6f", "mean": ".6f", "standard_error": ".1e", "z": ".2f"}
-    shown |= {"adjusted_p_value": ".2g", "detectable": ".1e"}
-    rows = [
-        row | {n: None if row[n] is None else format(row[n], f) for n, f in shown.items()}
-        for row in comparison.rows()
-    ]
-    print_table(rows, [*varied, "quantity", *shown, "status"])
-    if comparison.agreement:
-        click.echo(str(comparison))
 
 
 def _lines(

@@ -11,14 +11,21 @@ from typing import Any
 
 _WHERE = {
     "Comparison": "compare",
+    "LayerProbe": "checks.layer_probes",
+    "LayerTraining": "checks.layer_runs",
     "Run": "checks.run",
     "Training": "checks.projector",
     "assert_agreement": "assertions",
     "extrapolate": "finite_size",
+    "image_experiment": "images.experiment",
+    "validate_layers": "checks.layers",
+    "validate_learning_order": "checks.learning_order",
     "validate_pipeline": "checks.pipeline",
     "validate_pretraining": "checks.pretraining",
     "validate_probe": "checks.probe",
     "validate_projector": "checks.projector",
+    "validate_split": "checks.layer_split",
+    "validate_threshold": "checks.layer_threshold",
 }
 
 __all__ = sorted(_WHERE)

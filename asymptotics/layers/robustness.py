@@ -74,7 +74,9 @@ def worst_group_table(
         shifts = np.atleast_1d(np.asarray(0.0 if probe_correlation is None else probe_correlation))
         settings = [pair_groups(correlation=float(c)) for c in shifts]
     else:
-        settings = [pair_groups(proportions, correlation=probe_correlation)]
+        if probe_correlation is not None:
+            raise InvalidInput("give either probe_correlation or proportions, not both")
+        settings = [pair_groups(proportions)]
         share = np.asarray(settings[0].proportions)
         shifts = np.atleast_1d(share @ np.prod(np.asarray(settings[0].signs), axis=1))
     parts = []

@@ -86,7 +86,7 @@ def learning_table(
     the start below which weight decay wins. Arguments as in `flow.feature_flow`.
     """
     moments = features.variance, features.shared
-    given = {"depth": depth, "decay": decay}
+    given: dict[str, Any] = {"depth": depth, "decay": decay}
     final = final_weight(*moments, start=start, **given)
     return Table(
         {
@@ -110,14 +110,14 @@ def flow_table(
 ) -> Table:
     """A row a time and feature: its weight before and after the head along gradient flow.
 
-    times: rising; by default 60, geometric, from a hundredth of the first learning time to three
+    times: rising; by default 240, geometric, from a hundredth of the first learning time to three
     times the last finite one.
     """
     if times is None:
         found = learning_table(features, start=start, depth=depth, decay=decay)["learning_time"]
         finite = found[np.isfinite(found) & (found > 0)]
-        ends = (finite.min() / 100, 3 * finite.max()) if finite.size else (0.01, 10.0)
-        times = np.geomspace(*ends, 60)
+        first, last = (finite.min(), finite.max()) if finite.size else (1.0, 3.0)
+        times = np.geomspace(first / 100, 3 * last, 240)
     flow = feature_flow(
         features.variance, features.shared, times=times, start=start, depth=depth, decay=decay
     )

@@ -6,8 +6,9 @@ theory's at the theory's weights; the errors of the weights reach it through the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,15 @@ from asymptotics.layers.second_moments import Features
 from asymptotics.layers.verdict import layer_mixture
 from asymptotics.limits import CONVERGED, Limit, limit
 from asymptotics.problem import Problem
-from validation.checks.layer_runs import Claim, claimed_rows, feature_parameters
-from validation.checks.probe import check_trials
+from validation.checks.layer_runs import feature_parameters
+from validation.checks.prediction import Prediction
+from validation.checks.probe import accuracy_row, check_trials
+from validation.checks.probe_trial import fitted_accuracy
 from validation.checks.run import Run
 from validation.compare import Row
 from validation.estimate import Estimate, combine
-from validation.finite_size import check_dimensions
-from validation.layers.probe_trial import layer_probe_trial
+from validation.finite_size import Extrapolation, check_dimensions, extrapolate
+from validation.layers.sign_features import sign_features
 
 Array = NDArray[np.float64]
 
@@ -34,8 +37,8 @@ class LayerProbe:
 
     label: the kind of feature that one feature of carries the label. loss, sampling_ratio, ridge:
     of the probe; the ridge on features scaled to unit mean square. trials: fits at each dimension.
-    dimensions: three or more multiples of the number of kinds; 48, 96 and 192 features a kind
-    over two by default. accuracy_error: largest standard error that counts.
+    dimensions: three or more multiples of the number of kinds; 24, 48 and 96 features of each by
+    default. accuracy_error: largest standard error that counts.
     """
 
     label: int
@@ -70,13 +73,13 @@ def probe_rows(
         faults = [row.fault for row in of_layer if row.fault] + [str(predicted.status)] * (
             not converged
         )
-        claim = Claim(_no_feature(of_layer[0]), quantity, value)
+        prediction = Prediction(_no_feature(of_layer[0]), quantity, value, np.nan, None)
         if faults:
-            rows += claimed_rows([claim], faults[0], sizes, probe.accuracy_error)
+            rows.append(accuracy_row(prediction, faults[0], sizes, probe.accuracy_error))
             continue
         measured, errors = _measured_weights(of_layer)
         found = _fit(features, measured, probe, sizes, run)
-        [row] = claimed_rows([claim], found, sizes, probe.accuracy_error)
+        row = accuracy_row(prediction, found, sizes, probe.accuracy_error)
         rows.append(_with_errors_of_weights(row, features, measured, errors, probe))
     return rows
 
@@ -95,22 +98,20 @@ def _no_feature(row: Row) -> dict[str, float]:
 
 def _measured_weights(rows: Sequence[Row]) -> tuple[Array, Array]:
     """Weights and standard errors; a feature that the theory drops has the weight 0."""
-    estimates = [row.estimate for row in rows]
-    values = [
-        0.0 if e is None or row.theory == 0 else e.value
-        for row, e in zip(rows, estimates, strict=True)
+    pairs = [
+        (row.estimate.value, row.estimate.standard_error)
+        if row.estimate is not None and row.theory > 0
+        else (0.0, 0.0)
+        for row in rows
     ]
-    errors = [
-        0.0 if e is None or row.theory == 0 else e.standard_error
-        for row, e in zip(rows, estimates, strict=True)
-    ]
-    return np.array(values), np.array(errors)
+    values, errors = np.array(pairs).T
+    return values, errors
 
 
 def _fit(
     features: Features, weights: Array, probe: LayerProbe, sizes: Sequence[int], run: Run
-) -> list[Array] | str:
-    """Accuracies at each dimension, (trials, 1)."""
+) -> Extrapolation | str:
+    """The accuracy extrapolated in 1/p, or why there is none."""
     calls = [
         {
             "features": feature_parameters(features),
@@ -130,7 +131,7 @@ def _fit(
     faults = [value for value in results if isinstance(value, str)]
     if faults:
         return faults[0]
-    return list(np.array(results).reshape(len(sizes), probe.trials, 1))
+    return extrapolate(sizes, list(np.array(results).reshape(len(sizes), probe.trials)))
 
 
 def _with_errors_of_weights(
@@ -141,7 +142,8 @@ def _with_errors_of_weights(
     The weights come from the same networks: the sum of their contributions bounds that of any
     correlation.
     """
-    assert row.estimate is not None
+    if row.estimate is None:
+        return row
     total = 0.0
     for i in np.flatnonzero(errors):
         move = np.where(np.arange(weights.size) == i, errors, 0.0)
@@ -149,3 +151,24 @@ def _with_errors_of_weights(
         total += abs(float(up.accuracy) - float(down.accuracy)) / 2
     of_weights = Estimate(0.0, total, row.estimate.degrees_of_freedom)
     return replace(row, estimate=combine([1.0, 1.0], [row.estimate, of_weights]))
+
+
+def layer_probe_trial(
+    rng: np.random.Generator,
+    *,
+    features: Mapping[str, Any],
+    weights: list[float],
+    label: int,
+    loss: str,
+    ridge: float | None,
+    sampling_ratio: float,
+    dimension: int,
+    trial: int,
+) -> float | str:
+    """Accuracy of a probe behind a layer (`sign_features`), or why there is none.
+
+    n is rounded at random, as in `validation.checks.probe_trial`.
+    """
+    law = sign_features(Features(**features), np.array(weights), label, dimension)
+    num_samples = int(np.floor(sampling_ratio * dimension + rng.random()))
+    return fitted_accuracy(rng, law, num_samples, (loss, ridge, False))

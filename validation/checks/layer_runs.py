@@ -1,9 +1,8 @@
 """Networks of layers trained at several sizes, and what they give extrapolated to infinite size.
 
-A size N grows as the step falls: N is the number of steps over one time, or the batch size where
-the step falls with it. What is measured has a bias b/N and a variance of order 1/N, as the accuracy
-of a probe has in 1/p, and `validation.finite_size` fits both (layers_validation.md, bias of a
-finite step).
+A size N is the number of steps over one time, N = T/eta, or the batch size at a fixed step. What is
+measured has a bias c_1/N + c_2/N^2 + ...; three sizes remove two terms of it, by Richardson's
+weights (layers-validation.md, bias of a finite step).
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from asymptotics.errors import InvalidInput
 from asymptotics.layers.second_moments import Features
 from validation.checks.run import Run
 from validation.compare import FiniteSize, Row
-from validation.finite_size import extrapolate
+from validation.estimate import combine, mean_of
+from validation.training.extrapolation import richardson_weights
 
 Array = NDArray[np.float64]
 
@@ -100,29 +100,31 @@ def claimed_rows(
     sizes: Sequence[int],
     max_standard_error: float,
 ) -> list[Row]:
-    """A row a claim; measured[k][:, i] are the values of claim i at the k-th of the sizes."""
+    """A row a claim, its estimate sum_k w_k mean_k by `richardson_weights`.
+
+    measured[k][:, i] are the values of claim i at the k-th of the sizes, or why there are none.
+    """
     if isinstance(measured, str):
         return [
             Row(c.point, c.quantity, c.theory, None, max_standard_error, fault=measured)
             for c in claims
         ]
+    weights = richardson_weights(np.array(sizes, dtype=float))
     rows = []
     for i, claim in enumerate(claims):
-        fit = extrapolate(sizes, [values[:, i] for values in measured])
+        means = [mean_of(values[:, i]) for values in measured]
         finite = tuple(
-            FiniteSize(size, mean.value, mean.standard_error, int(mean.degrees_of_freedom) + 1)
-            for size, mean in zip(sizes, fit.means, strict=True)
+            FiniteSize(size, mean.value, mean.standard_error, len(values))
+            for size, mean, values in zip(sizes, means, measured, strict=True)
         )
         rows.append(
             Row(
                 claim.point,
                 claim.quantity,
                 claim.theory,
-                fit.limit,
+                combine(weights, means),
                 max_standard_error,
-                fit.bias.value,
-                fit.fit_p_value,
-                finite,
+                finite=finite,
             )
         )
     return rows

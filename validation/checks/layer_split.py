@@ -1,7 +1,7 @@
 """How a gain is split over the layers of a deep linear network, trained on any of the losses.
 
 Gradient flow of any loss of P_L = W_L ... W_1 conserves W_{l+1}^T W_{l+1} - W_l W_l^T, so that from
-a balanced start the gain after layer l is a^{l/L}, a that of the whole (layers_validation.md,
+a balanced start the gain after layer l is a^{l/L}, a that of the whole (layers-validation.md,
 equation 5). The theory's gain is that of infinitely many negatives and no noise. From equal layers
 descent without noise stays balanced at any step, so that every bias is that of the batch size B,
 a series c_1/B + c_2/B^2 + ... at a fixed step; three sizes remove two terms, by Richardson's
@@ -11,23 +11,19 @@ weights (training.md, the bias of a finite batch).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asymptotics.errors import InvalidInput
 from asymptotics.training import trained_gain
 from validation.checks.head_trial import TRAINABLE
-from validation.checks.layer_runs import Claim, train_stacks
+from validation.checks.layer_runs import Claim, claimed_rows, train_stacks
 from validation.checks.run import Run
-from validation.compare import Comparison, FiniteSize, Row, compare
-from validation.estimate import combine, mean_of
+from validation.compare import Comparison, compare
 from validation.layers.trials import split_trial
-from validation.training.extrapolation import richardson_weights
 from validation.training.run import effective_negatives
-
-Array = NDArray[np.float64]
 
 _TOO_FEW = "too few negatives"
 # the series in 1/B is out of reach below (training.md, the bias of a finite batch)
@@ -101,23 +97,8 @@ def validate_split(
         Claim(point, "log_gain_before", log_gain * (depth - 1) / depth),
         Claim(point, "imbalance", 0.0),
     ]
-    rows = []
-    for i, claim in enumerate(claims):
-        gone = short and claim.quantity != "imbalance"
-        fault = measured if isinstance(measured, str) else _TOO_FEW if gone else None
-        values = [] if isinstance(measured, str) else [part[:, i] for part in measured]
-        rows.append(_row(claim, values, sizes, gain_error, fault))
+    rows = [
+        replace(row, fault=_TOO_FEW) if short and row.quantity != "imbalance" else row
+        for row in claimed_rows(claims, measured, sizes, gain_error)
+    ]
     return compare(rows, level=level, config=point | {"objective": objective, "depth": depth})
-
-
-def _row(
-    claim: Claim, values: Sequence[Array], sizes: Sequence[int], error: float, fault: str | None
-) -> Row:
-    """The row of a claim, from the networks' values at each size."""
-    means = [mean_of(x) for x in values]
-    limit = combine(richardson_weights(np.array(sizes, dtype=float)), means) if means else None
-    finite = tuple(
-        FiniteSize(size, mean.value, mean.standard_error, len(x))
-        for size, mean, x in zip(sizes, means, values, strict=False)
-    )
-    return Row(claim.point, claim.quantity, claim.theory, limit, error, finite=finite, fault=fault)

@@ -1,0 +1,1 @@
+"""A small contrastively trained network on real images, probed before and after its head."""
