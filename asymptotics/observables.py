@@ -8,6 +8,7 @@ docs/theory/observables.md.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -116,6 +117,31 @@ def observe(limit: Limit, name: str) -> Array:
 
         return calibration_error(limit)
     raise InvalidInput(f"quantity must be one of {', '.join(NAMES)}, got {name!r}")
+
+
+def margin_distribution(limit: Limit, margin: ArrayLike) -> tuple[Array, Array]:
+    """(P(fresh margin <= t), P(training margin <= t)) at every t, of a single limit.
+
+    `margin` t is a list. Of fresh samples sum_c w_c Phi((t - mean_c)/s_c); of training samples
+    P(w <= t + gamma loss'(t+)), the prox being monotone, with jumps at the atoms. The margins are
+    those of the rule that was fitted and of right and wrong labels as they were given.
+    """
+    t = np.atleast_1d(np.asarray(margin, dtype=float))
+    laws = limit.margins.reshape((1,))
+    fresh = np.sum(laws.weight * ndtr((t - laws.mean) / laws.deviation), axis=0)
+    training = [_over_training(limit, partial(_at_most, margin=float(value))).item() for value in t]
+    return fresh, np.array(training)
+
+
+def _at_most(loss: Loss, gamma: Array, mean: Array, deviation: Array, *, margin: float) -> Array:
+    """P(prox(w) <= t) = P(w <= t + gamma loss'(t+))."""
+    if margin < loss.pieces[0].lower:
+        return np.where(np.isnan(mean), np.nan, 0.0)
+    piece = next((p for p in loss.pieces if p.lower <= margin < p.upper), None)
+    if piece is None:  # at or beyond the last finite margin
+        return np.where(np.isnan(mean), np.nan, 1.0)
+    slope = piece.derivative(np.array([margin]))[0]
+    return np.asarray(ndtr((margin + gamma * slope - mean) / deviation))
 
 
 def _over_training(

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli.grids import grid_option
 from cli.options import (
     class_options,
     encoder_option,
@@ -34,8 +35,10 @@ _DECIMALS = {"accuracy", "accuracy_before", "accuracy_after"}
 @click.option(
     "--certify", is_flag=True, help="Add a proved radius to the result (needs python-flint)."
 )
+@grid_option("--margins", "With --json: distribution of fresh and training margins at these.")
+@click.option("--reliability", is_flag=True, help="With --json: the reliability curve (logistic).")
 @json_option
-def command(as_json: bool, certify: bool, **options: Any) -> None:
+def command(as_json: bool, certify: bool, margins: Any, reliability: bool, **options: Any) -> None:
     """Limiting test accuracy of one probe, with its order parameters and its evidence.
 
     With --objective the head is the one that contrastive training gives, and the accuracy is
@@ -50,6 +53,10 @@ def command(as_json: bool, certify: bool, **options: Any) -> None:
     ]
     if certify and general:
         raise click.UsageError(f"--certify cannot be given with --{general[0].replace('_', '-')}")
+    if (margins is not None or reliability) and not as_json:
+        raise click.UsageError("--margins and --reliability need --json")
+    if (margins is not None or reliability) and options["objective"] is not None:
+        raise click.UsageError("--margins and --reliability take --gain, not --objective")
     quantities = read_quantities(options.pop("quantities"), options["loss"])
     parameters = single_values(problem_parameters(options))
     row = _row(parameters, quantities)
@@ -60,7 +67,8 @@ def command(as_json: bool, certify: bool, **options: Any) -> None:
             row[name] = str(options[name])
     order_parameters = {name: row.pop(name) for name in ORDER_PARAMETERS}
     if as_json:
-        print_json(row | {"order_parameters": order_parameters})
+        laws = _laws(parameters, margins, reliability)
+        print_json(row | laws | {"order_parameters": order_parameters})
         return
     if row.get("ridge") is not None:
         row["ridge"] = f"{row['ridge']:g} ({row.pop('ridge_convention')} convention)"
@@ -84,6 +92,26 @@ def _row(parameters: dict[str, Any], quantities: tuple[str, ...]) -> dict[str, A
 
         columns = trained_accuracy(**parameters, quantities=quantities)
     return plain(parameters) | Table(columns).rows()[0]
+
+
+def _laws(parameters: dict[str, Any], margins: Any, reliability: bool) -> dict[str, Any]:
+    """The distribution of margins and the reliability curve, as far as they are asked for."""
+    if margins is None and not reliability:
+        return {}
+    from asymptotics.sweep import accuracy
+
+    limit = accuracy(**{k: v for k, v in parameters.items() if v is not None})
+    found: dict[str, Any] = {}
+    if margins is not None:
+        from asymptotics.observables import margin_distribution
+
+        fresh, training = margin_distribution(limit, margins)
+        found["margins"] = {"margin": margins, "fresh": fresh, "training": training}
+    if reliability:
+        from asymptotics.calibration import reliability as curve
+
+        found["reliability"] = vars(curve(limit))
+    return found
 
 
 def _certified(parameters: dict[str, Any], accuracy: float) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from asymptotics.thresholds import separability
 from validation.compare import Row, compare
 from validation.component_data import components_at
 from validation.finite_size import extrapolate
+from validation.pretraining import sample_moments, train_head
 from validation.probes import fit_probe
 
 LOSSES = {
@@ -371,3 +372,22 @@ def test_bad_components_get_one_line(change, message):
     arrays = {"means": np.eye(3, 8), "labels": [1, 1, -1], "priors": [0.3, 0.2, 0.5]}
     with pytest.raises(InvalidInput, match=message):
         asymptotics.accuracy(arrays=arrays | change, loss="averaging", sampling_ratio=1.0)
+
+
+def test_the_matrix_of_a_trained_head_is_a_projector_as_it_is():
+    # a head trained on few pairs: no gain describes it, its matrix does
+    size, signal, ratio = 120, 2.0, 1.5
+    rng = np.random.default_rng(7)
+    head = train_head(*sample_moments(rng, signal, 0.8, 3 * size, size))
+    mean = signal * np.eye(size)[0]
+    problem = Problem(explicit_mixture(mean), Matrix(head.weights), "logistic", ratio, 0.1)
+    theory = limit(problem).raise_on_failure()
+    law = components_at(problem.mixture, size, problem.projector)
+    accuracies = []
+    for _ in range(150):
+        z, y = law.draw(round(ratio * size), rng)
+        accuracies.append(law.accuracy(fit_probe("logistic", z, y, 0.1).theta))
+    error = np.std(accuracies, ddof=1) / np.sqrt(150)
+    assert error < 0.003
+    # one size of p: the bias of order 1/p is allowed for beside the statistics
+    assert np.mean(accuracies) == pytest.approx(theory.accuracy, abs=4 * error + 0.5 / size)

@@ -10,7 +10,13 @@ from asymptotics.calibration import calibration_error, reliability
 from asymptotics.errors import InvalidInput
 from asymptotics.losses import LOSSES, prox
 from asymptotics.margins import best_shift
-from asymptotics.observables import NAMES, TEST, balanced_accuracy, observe
+from asymptotics.observables import (
+    NAMES,
+    TEST,
+    balanced_accuracy,
+    margin_distribution,
+    observe,
+)
 from asymptotics.projectors import Gain
 from asymptotics.training_margins import training_margins
 from validation.compare import Row, compare
@@ -194,3 +200,34 @@ def test_the_best_threshold_beats_a_fine_scan():
     scan = [balanced_accuracy(laws.moved(np.array([x])))[0] for x in np.linspace(-8, 8, 4001)]
     assert best[0] == pytest.approx(max(scan), abs=1e-6)
     assert best[0] >= max(scan)
+
+
+@pytest.mark.parametrize("name", ["logistic", "hinge", "max-margin"])
+def test_the_distribution_of_training_margins_is_that_of_their_rule(name):
+    found = limit(CASES[name])
+    at = np.array([-1.0, 0.3, 0.99, 1.5])
+    _, training = margin_distribution(found, at)
+    laws = found.margins.reshape((1,))
+    rules = [
+        training_margins(
+            found.problem.probe.loss, laws.step[c], laws.mean[c], laws.deviation[c], 4000
+        )
+        for c in range(2)
+    ]
+    for t, value in zip(at, training, strict=True):
+        parts = [float(rule.average((rule.margins <= t).astype(float))[0]) for rule in rules]
+        assert value == pytest.approx(laws.weight[:, 0] @ parts, abs=2e-3)  # a step integrand
+
+
+def test_the_distribution_of_fresh_margins_passes_zero_at_the_test_error():
+    found = limit(CASES["logistic"])
+    fresh, training = margin_distribution(found, [0.0])
+    assert fresh[0] == pytest.approx(found.test_error, abs=1e-14)
+    assert training[0] == pytest.approx(observe(found, "training-error"), abs=1e-14)
+
+
+def test_the_hard_margin_holds_an_atom_of_support_vectors():
+    found = limit(CASES["max-margin"])
+    _, training = margin_distribution(found, [1 - 1e-12, 1.0])
+    assert training[0] == 0
+    assert training[1] == pytest.approx(observe(found, "support-fraction"), abs=1e-12)
