@@ -36,6 +36,8 @@ _WHERE = {
     "isotropic_mixture": "mixture",
     "limit": "limits",
     "make_problem": "sweep",
+    "multiclass_accuracy": "multiclass.sweep",
+    "multiclass_curve": "multiclass.sweep",
     "phase_diagram": "phase",
     "pretrained": "pretraining.head",
     "pretraining_curve": "pretraining.table",

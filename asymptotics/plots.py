@@ -34,6 +34,8 @@ LABELS = {
     "augmentation": r"augmentation  $\sigma$",
     "dimension": r"dimension  $d$",
     "num_samples": r"samples  $n$",
+    "classes": r"classes  $K$",
+    "label_noise": r"label noise  $P(\mathrm{wrong})$",
     "accuracy": "limiting test accuracy",
 }
 
@@ -47,6 +49,8 @@ SHORT = {
     "augmentation": r"\sigma",
     "dimension": "d",
     "num_samples": "n",
+    "classes": "K",
+    "label_noise": "f",
     "accuracy_after": "after the head",
     "accuracy_before": "before the head",
 }

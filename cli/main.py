@@ -26,6 +26,7 @@ COMMANDS = {
     "layers": "feature weights before and after the head, and which layer to keep",
     "derivative": "how the limiting accuracy moves with each parameter",
     "equations": "the potential of a problem and its equations, as text or LaTeX",
+    "multiclass": "limiting accuracy and confusion matrix of a probe of K classes",
     "optimal": "the ridge, gain, temperature or augmentation of the largest accuracy",
     "phase": "a phase diagram of temperature against augmentation, with its boundaries",
     "pretraining": "a head trained on finitely many unlabelled pairs: transition, gain, accuracy",

@@ -382,10 +382,11 @@ def test_the_matrix_of_a_trained_head_is_a_projector_as_it_is():
     mean = signal * np.eye(size)[0]
     problem = Problem(explicit_mixture(mean), Matrix(head.weights), "logistic", ratio, 0.1)
     theory = limit(problem).raise_on_failure()
-    law = components_at(problem.mixture, size, problem.projector)
+    outputs = len(head.weights)  # the loss keeps fewer than p
+    law = components_at(problem.mixture, outputs, problem.projector)
     accuracies = []
     for _ in range(150):
-        z, y = law.draw(round(ratio * size), rng)
+        z, y = law.draw(round(ratio * outputs), rng)
         accuracies.append(law.accuracy(fit_probe("logistic", z, y, 0.1).theta))
     error = np.std(accuracies, ddof=1) / np.sqrt(150)
     assert error < 0.003

@@ -1,0 +1,1 @@
+"""K-class probes on samples: the law, certified fits, and theory against simulation."""
