@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.channel import answer, weighted
 from asymptotics.gauss import margin_moments
 
 if TYPE_CHECKING:
@@ -73,31 +74,12 @@ def component_channel(
             k = margin_moments(
                 equations.loss, gamma[s] * w, sign * mean, deviation, nodes, quadrature
             )
+            found = answer(weighted(k, w, sign), gamma[s], deviation, y)
+            slopes = found.by_mean[:, None] * mean_slopes
+            slopes[:, s] += found.by_log_gamma
+            slopes[:, num_s + s] += found.by_log_q
             v = equations.priors[c] * share
-            values = np.stack([w * k.m2, -sign * w * k.m1, w**2 * k.m11, sign * y * w * k.m1])
-            by_gamma = np.stack(
-                [
-                    -w * k.m12z / deviation,
-                    sign * w * k.m12,
-                    -2 * w**2 * k.m112,
-                    -sign * y * w * k.m12,
-                ]
-            ) * (w * gamma[s])
-            by_mean = np.stack(
-                [sign * w * k.m2z / deviation, -w * k.m2, 2 * sign * w**2 * k.m12, y * w * k.m2]
-            )
-            by_log_q = 0.5 * np.stack(
-                [
-                    w * (k.m2zz - k.m2),
-                    -sign * w * k.m2z * deviation,
-                    2 * w**2 * k.m12z * deviation,
-                    sign * y * w * k.m2z * deviation,
-                ]
-            )
-            slopes = by_mean[:, None] * mean_slopes
-            slopes[:, s] += by_gamma
-            slopes[:, num_s + s] += by_log_q
-            _accumulate(result, s, c, v * values, v * slopes)
+            _accumulate(result, s, c, v * found.value, v * slopes)
     return result
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from asymptotics.channel import answer
 from asymptotics.gauss import margin_moments
 from asymptotics.geometry import Geometry
 from asymptotics.losses import Loss
@@ -125,18 +126,14 @@ class SaddlePoint:
         hats, slopes = np.zeros((4, s.size)), np.zeros((4, self.num_unknowns, s.size))
         for label, weight in classes:
             k = margin_moments(self.loss, gamma, m + label * intercept, s, nodes, quadrature)
-            hats += weight * np.stack([k.m2, -k.m1, k.m11, label * k.m1])
-            by_gamma = np.stack([-k.m12z / s, k.m12, -2 * k.m112, -label * k.m12])
-            by_mean = np.stack([k.m2z / s, -k.m2, 2 * k.m12, label * k.m2])
-            by_log_q = 0.5 * np.stack(
-                [k.m2zz - k.m2, -k.m2z * s, 2 * k.m12z * s, label * k.m2z * s]
-            )
-            slopes[:, 0] += weight * gamma * by_gamma
-            slopes[:, 1] += weight * m * by_mean
-            slopes[:, 2] += weight * by_log_q
+            found = answer(k, gamma, s, label)
+            hats += weight * found.value
+            slopes[:, 0] += weight * found.by_log_gamma
+            slopes[:, 1] += weight * m * found.by_mean
+            slopes[:, 2] += weight * found.by_log_q
             if self.prior is not None:
                 for unknown, slope in enumerate(self.intercept_slopes(x), start=1):
-                    slopes[:, unknown] += weight * label * slope * by_mean
+                    slopes[:, unknown] += weight * label * slope * found.by_mean
         return hats, slopes
 
     def residual(self, x: Array, nodes: int, quadrature: bool = False) -> tuple[Array, Array]:
