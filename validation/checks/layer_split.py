@@ -53,12 +53,7 @@ def validate_split(
     log a_after/L - log a_before/(L - 1), whose theory is 0 whatever the gain. A network is trained
     from W_l = start I over a `time` in steps of `step`. Raises InvalidInput.
     """
-    if objective not in TRAINABLE:
-        raise InvalidInput(f"objective must be one of {', '.join(TRAINABLE)}, got {objective!r}")
-    if objective != "spectral" and temperature is None:
-        raise InvalidInput(f"temperature is required by the objective {objective}")
-    if depth < 2:
-        raise InvalidInput(f"depth must be at least 2 (an encoder and a head), got {depth}")
+    sizes = _checked(objective, temperature, depth, batch_sizes)
     run = Run() if run is None else run
     point: dict[str, Any] = {
         "signal": signal,
@@ -66,16 +61,7 @@ def validate_split(
         "temperature": np.nan if temperature is None else temperature,
         "dimension": dimension,
     }
-    points = {
-        name: np.array([float(value)]) for name, value in point.items() if not np.isnan(value)
-    }
-    found_gain = trained_gain(points, {"objective": objective, "views": 2})
-    log_gain = float(np.log(found_gain["gain_from_identity"][0]))
-    if not found_gain["converged"][0] or not np.isfinite(log_gain):
-        raise InvalidInput("the objective has no finite gain at this point: nothing to split")
-    sizes = sorted(batch_sizes)
-    if len(set(sizes)) < 3 or sizes[0] < 2:
-        raise InvalidInput(f"batch_sizes must be three or more, different, got {batch_sizes}")
+    log_gain = _log_gain(objective, point)
     shared: dict[str, Any] = point | {
         "temperature": temperature,
         "objective": objective,
@@ -102,3 +88,31 @@ def validate_split(
         for row in claimed_rows(claims, measured, sizes, gain_error)
     ]
     return compare(rows, level=level, config=point | {"objective": objective, "depth": depth})
+
+
+def _checked(
+    objective: str, temperature: float | None, depth: int, batch_sizes: Sequence[int]
+) -> list[int]:
+    """The batch sizes, rising; InvalidInput for what cannot be trained."""
+    if objective not in TRAINABLE:
+        raise InvalidInput(f"objective must be one of {', '.join(TRAINABLE)}, got {objective!r}")
+    if objective != "spectral" and temperature is None:
+        raise InvalidInput(f"temperature is required by the objective {objective}")
+    if depth < 2:
+        raise InvalidInput(f"depth must be at least 2 (an encoder and a head), got {depth}")
+    sizes = sorted(batch_sizes)
+    if len(set(sizes)) < 3 or sizes[0] < 2:
+        raise InvalidInput(f"batch_sizes must be three or more, different, got {batch_sizes}")
+    return sizes
+
+
+def _log_gain(objective: str, point: dict[str, Any]) -> float:
+    """log a that gradient flow from W = I reaches; InvalidInput where there is none."""
+    points = {
+        name: np.array([float(value)]) for name, value in point.items() if not np.isnan(value)
+    }
+    found = trained_gain(points, {"objective": objective, "views": 2})
+    log_gain = float(np.log(found["gain_from_identity"][0]))
+    if not found["converged"][0] or not np.isfinite(log_gain):
+        raise InvalidInput("the objective has no finite gain at this point: nothing to split")
+    return log_gain
