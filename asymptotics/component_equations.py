@@ -194,12 +194,13 @@ class ComponentSaddlePoint:
         """The ridge at which the averaging classifier's margins are of order one."""
         none = np.zeros((self.geometry.num_covariances, self.ridge.size))
         t1, t2, _ = self.geometry.resolvent(np.ones_like(self.ridge), none).traces()
-        theta = np.einsum("cp,pci->pi", self.priors, self.geometry.means)
+        heaviest = self.loss_weights.max(axis=0)
+        theta = np.einsum("cp,pci->pi", self.priors * heaviest, self.geometry.means)
         pull = np.abs(np.einsum("pci,pi->cp", self.geometry.means, theta)).max(axis=0)
         spread = np.einsum("pi,psij,pj->sp", theta, self.geometry.covariances, theta)
         delta = self.sampling_ratio
-        noise = np.sqrt(np.max(spread + t2.max(axis=1) / delta, axis=0))
-        return np.asarray(pull + noise + t1.max(axis=0) / delta)
+        noise = np.sqrt(np.max(spread + heaviest**2 * t2.max(axis=1) / delta, axis=0))
+        return np.asarray(pull + noise + heaviest * t1.max(axis=0) / delta)
 
     @property
     def fits_intercept(self) -> bool:

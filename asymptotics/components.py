@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from asymptotics.errors import InvalidInput
 from asymptotics.mixture import Mixture
-from asymptotics.projectors import Projector
+from asymptotics.projectors import Gain, Projector
 
 Array = NDArray[np.float64]
 Points = NDArray[np.intp]
+
+_COLLAPSED = 1e15
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,17 @@ class Resolvent:
 
 
 def behind(mixture: Mixture, projector: Projector) -> Components:
-    """The components of z = W h. Raises InvalidInput for a head of infinite gain.
+    """The components of z = W h.
 
     A head that is made for one direction (`projectors.Gain`) gets the mean of y mu over the
-    mixture. Components with the same covariance share it.
+    mixture. Components with the same covariance share it. An infinite gain along a block of one
+    direction is taken as 1e15: the ridge then reaches that direction 1e-30 as strongly. Raises
+    InvalidInput for an infinite gain in a larger block.
     """
     if np.any(projector.collapsed()):
-        raise InvalidInput("an infinite gain needs two classes of opposite means")
+        if not isinstance(projector, Gain) or np.shape(mixture.classes[0].mean)[-1] > 1:
+            raise InvalidInput("an infinite gain needs an isotropic mixture (--signal)")
+        projector = Gain(np.minimum(projector.gain, _COLLAPSED))
     classes = mixture.classes
     labels = np.array([c.label for c in classes])
     signed = [c.label * np.asarray(c.mean, dtype=float) for c in classes]

@@ -82,11 +82,16 @@ class Limit:
                 raise NoLimit(
                     no_limit_message(self.problem, where, np.ravel(self.threshold)[first])
                 )
+            residual = np.ravel(self.residual)[first]
+            reached = (
+                f"residual {residual:.1e}, error estimate "
+                f"{np.ravel(self.error_estimate)[first]:.1e}"
+                if np.isfinite(residual)
+                else "no path led to it"
+            )
             raise NotConverged(
                 f"the saddle point of {self.problem.loss} at n/p = {where:.6g} was not found: "
-                f"residual {np.ravel(self.residual)[first]:.1e}, error estimate "
-                f"{np.ravel(self.error_estimate)[first]:.1e}; try a larger ridge or the entry of "
-                "the limit that is approached"
+                f"{reached}; try a larger ridge or the entry of the limit that is approached"
             )
         return self
 

@@ -214,8 +214,8 @@ def component_mixture(
             f"labels and priors must be one for each of {count} components, got {y.shape} and "
             f"{share.shape}"
         )
-    if len(set(y.tolist())) < 2:
-        raise InvalidInput("labels: both +1 and -1 are needed")
+    if set(y.tolist()) != {1.0, -1.0}:
+        raise InvalidInput(f"labels must be +1 and -1, both present, got {sorted(set(y.tolist()))}")
     given = np.ones((count, size)) if covariances is None else np.asarray(covariances, dtype=float)
     if given.shape == (count, size):
         given = given[:, :, None] * np.eye(size)

@@ -162,7 +162,8 @@ def project(mixture: Mixture, projector: Projector) -> Spectrum:
     outputs, inputs = values.shape[-1], mean.shape[-1]
     # with explicit arrays the weights count the outputs: n/p is per output dimension
     block_weight = mixture.block_weight * inputs / outputs
-    bulk = np.broadcast_to(mixture.bulk_eigenvalues, (*batch, mixture.bulk_eigenvalues.shape[-1]))
+    own = mixture.bulk_of(mixture.classes[0])
+    bulk = np.broadcast_to(own, (*batch, own.shape[-1]))
     bulk_weights = np.broadcast_to(mixture.bulk_weights, bulk.shape)
     return Spectrum(
         np.concatenate([values, bulk], axis=-1),

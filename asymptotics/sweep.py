@@ -112,6 +112,8 @@ def _mixture(
         return spectral_mixture(**spectrum, prior=prior), None
     assert arrays is not None
     if "means" in arrays:
+        if np.any(np.asarray(prior) != 0.5):
+            raise InvalidInput("prior: the arrays have priors of their own; leave it out")
         _check_names("arrays", arrays, ("means", "labels", "priors"), ("covariances", "projector"))
         classes = {name: value for name, value in arrays.items() if name != "projector"}
         mixture = component_mixture(**classes)

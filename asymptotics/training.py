@@ -11,7 +11,7 @@ otherwise, trained from a balanced start, which splits its composite gain evenly
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,7 +158,7 @@ def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict
     problem = {k: v for k, v in {**fixed, **points}.items() if k not in OF_OBJECTIVE}
     quantities = problem.pop("quantities", ())
     after = limit_columns(limit(make_problem(**problem | {"gain": gain})), quantities)
-    before = _solve_distinct(problem | {"gain": gain ** share_before(fixed)})
+    before = _solve_distinct(problem | {"gain": gain ** share_before(fixed)}, (*points, "gain"))
     columns = head | after
     for name in ("accuracy", "test_error"):
         columns[name] = np.where(unknown, np.nan, after[name])
@@ -170,15 +170,15 @@ def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict
     return columns
 
 
-def _solve_distinct(problem: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    """`limit_columns` of flat points, each distinct one solved once.
+def _solve_distinct(problem: Mapping[str, Any], names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """`limit_columns` of flat points, arrays under these `names`, each distinct one solved once.
 
     Before the head of a fixed encoder nothing depends on temperature or augmentation.
     """
     from asymptotics.limits import limit
     from asymptotics.sweep import limit_columns, make_problem
 
-    arrays = {k: v for k, v in problem.items() if isinstance(v, np.ndarray) and v.ndim == 1}
+    arrays = {name: problem[name] for name in names if name in problem}
     _, chosen, place = np.unique(
         np.stack(list(arrays.values())), axis=1, return_index=True, return_inverse=True
     )

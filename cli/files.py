@@ -30,7 +30,13 @@ def read_spectrum(path: Path) -> dict[str, NDArray[np.float64]]:
             names = [name.strip() for name in lines.pop(0).split(",")]
             if len(set(names)) != len(names):
                 raise InvalidInput(f"{path}: a column appears twice in the header")
-            columns = np.array([[float(x) for x in line.split(",")] for line in lines])
+            rows = [line.split(",") for line in lines]
+            for number, row in enumerate(rows, start=1):
+                if len(row) != len(names):
+                    raise InvalidInput(
+                        f"{path}: row {number} has {len(row)} values under {len(names)} names"
+                    )
+            columns = np.array([[float(x) for x in row] for row in rows])
             return dict(zip(names, columns.T, strict=True))
     except InvalidInput:
         raise
@@ -55,5 +61,5 @@ def read_npz(path: Path) -> dict[str, NDArray[np.float64]]:
         return {name: np.asarray(array, dtype=float) for name, array in arrays.items()}
     except InvalidInput:
         raise
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise InvalidInput(f"{path}: not a readable .npz of numbers ({error})") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError):
+        raise InvalidInput(f"{path}: not a readable .npz archive of numbers") from None

@@ -36,7 +36,13 @@ from cli.output import configuration, json_option, output_option, print_json, pr
 )
 @grid_option("--probe-correlation", "c among the samples of the probe.  [default: 0, balanced]")
 @grid_option("--proportions", "Instead: shares of the groups ++,+-,-+,-- among them.")
-@click.option("--depth", type=click.IntRange(1), help="Layers before the head.  [default: 1]")
+@click.option(
+    "--depth",
+    type=click.IntRange(2),
+    default=2,
+    show_default=True,
+    help="Linear layers L; the last is the head.",
+)
 @click.option(
     "--initial-scale",
     type=click.FloatRange(0, min_open=True),
@@ -106,9 +112,9 @@ def _grams(options: dict[str, Any], features: Any) -> Any:
     for training, name in own.items():
         if training != options["training"] and options[name] is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} needs --training {training}")
-    depth, c = options["depth"] or 1, options["spurious_correlation"]
+    depth, c = options["depth"], options["spurious_correlation"]
     if options["training"] == "supervised":
         scale = options["initial_scale"] or 1.0
-        return supervised_grams(features, c, initial_scale=scale, depth=depth)
+        return supervised_grams(features, c, initial_scale=scale, depth=depth - 1)
     share = options["class_share"] or 0.0
-    return contrastive_grams(features, c, share=share, depth=depth + 1)
+    return contrastive_grams(features, c, share=share, depth=depth)

@@ -42,7 +42,8 @@ def command(output: Any, as_json: bool, label: int, best: str, **options: Any) -
     """Accuracy before and after a fixed head z_i = h_i/kappa^(i-1), and the best kappa.
 
     Without decay and after long training the encoder undoes the head; what remains of it is the
-    encoder's own weights, kappa^(i-1) times those behind the head.
+    encoder's own weights, kappa^(i-1) times those behind the head. From three values of kappa on
+    the best one is searched for between them.
 
     Example: asymptotics layers head --strength 2,1,.5 --noise .5 --correlation 1,.8,.6 --label 3
     --start 0.1 --kappa 0.5:4:40:log --loss logistic --ridge 0.1 --sampling-ratio 2
@@ -62,8 +63,7 @@ def command(output: Any, as_json: bool, label: int, best: str, **options: Any) -
     extra: dict[str, Any] = {}
     if kappa.size > 2:
         found = best_head(features, label - 1, weights, kappa, probe, best)
-        end = {"at_an_end": found.at_an_end}
-        extra["best"] = {"place": best, "kappa": found.kappa, "accuracy": found.accuracy} | end
+        extra["best"] = {"place": best} | vars(found)
     config = configuration("layers head", options | {"label": label, "best": best})
     if output is not None:
 
@@ -79,10 +79,9 @@ def command(output: Any, as_json: bool, label: int, best: str, **options: Any) -
         names = ["kappa", "weight_before", "weight_after", "accuracy_before", "accuracy_after"]
         print_table(table.rows(), [*names, "status"])
     if extra and not as_json:
-        at = " (at an end of the range)" if extra["best"]["at_an_end"] else ""
         click.echo(
             f"asymptotics: best accuracy {best} the head {extra['best']['accuracy']:.8g} at kappa "
-            f"{extra['best']['kappa']:.6g}{at}",
+            f"{extra['best']['kappa']:.6g} ({extra['best']['status']})",
             err=True,
         )
     failed = int(np.sum(~table["converged"]))

@@ -65,6 +65,9 @@ def command(output: Any, as_json: bool, cut: float | None, **options: Any) -> in
     probe["sampling_ratio"] = single(options["sampling_ratio"], "sampling-ratio")
     from asymptotics.layers.scenarios import Setting, scenario_map
 
+    low, high = options["correlation"].min(), options["correlation"].max()
+    if cut is not None and not low <= cut <= high:
+        raise click.UsageError(f"--cut must lie in the grid {low:g}..{high:g}, got {cut:g}")
     setting = Setting(_background(options), options["noise"], read_network(options), probe)
     size = options["strength"].size * options["correlation"].size
     with progress_bar(size, "scenarios", least=5000) as progress:

@@ -244,6 +244,11 @@ def problem_parameters(options: dict[str, Any]) -> dict[str, Any]:
         parameters["spectrum"] = read_spectrum(options["spectrum"])
     if options["arrays"] is not None:
         parameters["arrays"] = read_npz(options["arrays"])
+        if "means" in parameters["arrays"]:
+            source = click.get_current_context().get_parameter_source("prior")
+            if source is not click.core.ParameterSource.DEFAULT:
+                raise click.UsageError("--prior cannot be given with priors among the arrays")
+            del parameters["prior"]
         if "projector" in parameters["arrays"] and options["gain"] is not None:
             raise click.UsageError("--gain cannot be given with a projector among the arrays")
     return parameters

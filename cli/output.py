@@ -68,7 +68,10 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write `content` to `path` by renaming a finished temporary file beside it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InvalidInput(f"-o: {path} cannot be written ({error.strerror})") from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -83,6 +83,10 @@ def command(
             f"give exactly two grids of more than one value; got {' and '.join(swept) or 'none'}"
         )
     x, y = swept
+    if cuts is not None:
+        low, high = np.min(parameters[y]), np.max(parameters[y])
+        if np.min(cuts) < low or np.max(cuts) > high:
+            raise click.UsageError(f"--cuts must lie in the grid of --{y.replace('_', '-')}")
     quantity = quantity or ("accuracy-gained" if options["loss"] else "expansion-measure")
     from asymptotics.phase import check_quantity, phase_diagram
 

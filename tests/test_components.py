@@ -361,8 +361,8 @@ def test_explicit_components_are_read_from_arrays():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": [1, 1, 1]}, "both"),
-        ({"labels": [1, 0, -1]}, "label must be"),
+        ({"labels": [1, 1, 1]}, "both present"),
+        ({"labels": [1, 0, -1]}, "labels must be"),
         ({"priors": [0.3, 0.3, 0.3]}, "sum to 1"),
         ({"covariances": np.ones((2, 8))}, "covariances must be"),
         ({"covariances": -np.ones((3, 8))}, "positive semi-definite"),
@@ -392,3 +392,39 @@ def test_the_matrix_of_a_trained_head_is_a_projector_as_it_is():
     assert error < 0.003
     # one size of p: the bias of order 1/p is allowed for beside the statistics
     assert np.mean(accuracies) == pytest.approx(theory.accuracy, abs=4 * error + 0.5 / size)
+
+
+def test_two_equal_variances_are_a_unit_of_the_features():
+    # h/sqrt(V): signal R/sqrt(V), and a ridge that is smaller by V
+    given = {"loss": "logistic", "sampling_ratio": 1.5}
+    scaled = asymptotics.accuracy(signal=1.5, ridge=0.1, class_variances=(2.0, 2.0), **given)
+    unit = asymptotics.accuracy(signal=1.5 / np.sqrt(2), ridge=0.05, **given)
+    assert scaled.accuracy == pytest.approx(unit.accuracy, abs=1e-12)
+    nearly = asymptotics.accuracy(signal=1.5, ridge=0.1, class_variances=(2.0, 2.0 + 1e-9), **given)
+    assert nearly.accuracy == pytest.approx(unit.accuracy, abs=1e-8)
+
+
+def test_a_collapsed_head_is_the_limit_of_large_gains_with_wrong_labels_too():
+    given = {"loss": "hinge", "signal": 1.5, "sampling_ratio": 1.5, "ridge": 0.1}
+    clean, barely = (
+        asymptotics.accuracy(**given, gain=np.inf, label_noise=f).accuracy for f in (0.0, 1e-12)
+    )
+    assert barely == pytest.approx(clean, abs=1e-10)
+    noisy = [asymptotics.accuracy(**given, gain=a, label_noise=0.1) for a in (1e7, np.inf)]
+    assert noisy[1].accuracy == pytest.approx(noisy[0].accuracy, abs=1e-10)
+
+
+def test_weights_of_the_classes_reach_the_accuracy_before_a_trained_head():
+    given = {"loss": "logistic", "ridge": 0.1, "signal": 2.0, "sampling_ratio": 2.0, "prior": 0.2}
+    given |= {"intercept": True, "class_weights": (3.0, 1.0)}
+    table = asymptotics.curve(**given, objective="spectral", dimension=50, augmentation=[1.0, 2.0])
+    plain = float(asymptotics.accuracy(**given).accuracy)
+    assert table["accuracy_before"] == pytest.approx(plain, abs=1e-12)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1e6), (1e-4, 1e4)])
+def test_very_unequal_weights_are_solved(weights):
+    found = asymptotics.accuracy(
+        loss="logistic", signal=1.5, sampling_ratio=1.5, ridge=0.1, class_weights=weights
+    )
+    assert found.residual < 1e-9

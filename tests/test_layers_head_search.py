@@ -47,7 +47,7 @@ def test_the_best_kappa_beats_a_fine_grid(place):
 
 def test_an_end_of_the_range_is_called_one():
     found = best_head(FEATURES, 2, trained_by_flow(FEATURES, 0.1), np.geomspace(1, 4, 9), PROBE)
-    assert found.at_an_end
+    assert found.status == "at an end"
     assert found.kappa == pytest.approx(4, rel=1e-3)
 
 

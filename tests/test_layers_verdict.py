@@ -181,3 +181,18 @@ def test_tables_have_a_row_a_feature_and_a_row_a_layer():
     assert list(accuracies["layer"]) == [0, 0, 1, 1, 2, 2, 3, 3]
     sizes = sample_size_table(features, 2, Network(3), 0.8, probe)
     assert len(sizes) == 4
+
+
+def test_cells_that_tie_are_equal_and_cells_without_a_background_say_so():
+    probe = {"loss": "logistic", "ridge": 0.1, "sampling_ratio": 2.0}
+    tied = scenario_map(
+        Setting(Features([1.0], 0.5), 0.5, Network(), probe), [1.0, 2.0], [1e-12, 1.0]
+    )
+    assert tied.cells("scenario")[1, 0] == "equal"
+    assert tied.cells("scenario")[0, 0] == "disrupted"
+    one = scenario_map(
+        Setting(Features([1.0], 0.5), 0.5, Network(outputs=1), probe), [1.0, 2.0], [0.1, 1.0]
+    )
+    displaced = one.table["status"] == "no background"
+    assert list(displaced) == [False, False, False, True]
+    assert np.all(np.isnan(one.table["accuracy_after"]) == displaced)

@@ -82,11 +82,15 @@ def head_table(
 
 @dataclass(frozen=True)
 class BestHead:
-    """The kappa of largest accuracy in a scanned range, and whether it lies at an end of it."""
+    """The kappa of largest accuracy in a scanned range.
+
+    status: "interior", "at an end" of the range, or "flat" where the accuracy does not depend on
+    kappa to 1e-12.
+    """
 
     kappa: float
     accuracy: float
-    at_an_end: bool
+    status: str
 
 
 def best_head(
@@ -124,4 +128,8 @@ def best_head(
     place_of, value = float(np.exp(found.x)), -float(found.fun)
     if value < scanned[best]:
         place_of, value = float(grid[best]), float(scanned[best])
-    return BestHead(place_of, value, best in (0, grid.size - 1))
+    ends = np.abs(np.log(place_of) - np.log(grid[[0, -1]])).min()
+    status = "at an end" if ends < 1e-4 else "interior"
+    if np.nanmax(scanned) - np.nanmin(scanned) < 1e-12:
+        status = "flat"
+    return BestHead(place_of, value, status)

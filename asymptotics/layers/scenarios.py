@@ -4,7 +4,7 @@ One feature of strength phi and correlation rho across the views carries the dow
 a background of other features. Where a probe does better before the head, the head hurts because
 the label's feature was
 
-    disrupted     undisrupted (rho = 1) it would not hurt
+    disrupted     undisrupted (rho = 1) it would not hurt (gaining nothing is not hurting)
     too weak      it would hurt even at rho = 1, and phi <= sigma: weights grow with the strength
     too strong    the same at phi > sigma: weights fall with the strength
 
@@ -32,7 +32,9 @@ from asymptotics.table import Table
 
 Array = NDArray[np.float64]
 
-SCENARIOS = ("after", "disrupted", "too weak", "too strong")
+SCENARIOS = ("after", "equal", "disrupted", "too weak", "too strong", "unknown")
+# a difference of log errors below which both layers are equal
+_EQUAL = 1e-9
 _CHUNK = 2048
 
 
@@ -42,8 +44,9 @@ class ScenarioMap:
 
     Columns: strength, correlation, ``weight_before`` and ``weight_after`` (of the label's feature,
     over the root mean square of the layer's weights), ``accuracy_before``, ``accuracy_after``,
-    ``test_error_before``, ``test_error_after``, ``scenario`` ("after", "disrupted", "too weak",
-    "too strong", "unknown"), ``converged``, ``status``.
+    ``test_error_before``, ``test_error_after``, ``scenario`` (one of ``SCENARIOS``),
+    ``converged``, ``status``; "no background" where a layer keeps the label's feature at most: it
+    has one output at most, and no n/p.
     """
 
     strength: Array
@@ -74,18 +77,21 @@ class Setting:
         features = self.features(strength, correlation)
         label = features.dimension - 1
         weight = self.network.optimum(features)
-        limits = layer_limits(features, label, self.network, **self.probe)
+        share = np.asarray(features.fraction)
+        alone = ~np.any(weight.weight * share > 0, axis=-1)
+        limits = layer_limits(features, label, self.network, stand_in=alone, **self.probe)
         depth = self.network.depth
         columns: dict[str, NDArray[Any]] = {}
         for name, layer in (("before", depth - 1), ("after", depth)):
             u = weight.layer(layer)
-            mean_square = np.sum(np.asarray(features.fraction) * u**2, axis=-1)
+            mean_square = np.where(alone, np.nan, np.sum(share * u**2, axis=-1))
             columns[f"weight_{name}"] = u[:, label] / np.sqrt(mean_square)
-            columns[f"accuracy_{name}"] = limits[layer].accuracy
-            columns[f"test_error_{name}"] = limits[layer].test_error
+            columns[f"accuracy_{name}"] = np.where(alone, np.nan, limits[layer].accuracy)
+            columns[f"test_error_{name}"] = np.where(alone, np.nan, limits[layer].test_error)
         before, after = limits[depth - 1], limits[depth]
-        columns["converged"] = before.converged & after.converged
-        columns["status"] = np.where(before.status == CONVERGED, after.status, before.status)
+        columns["converged"] = before.converged & after.converged & ~alone
+        status = np.where(before.status == CONVERGED, after.status, before.status)
+        columns["status"] = np.where(alone, "no background", status)
         return columns
 
     def features(self, strength: Array, correlation: Array) -> Features:
@@ -155,7 +161,9 @@ def _gained(columns: Mapping[str, Array]) -> Array:
 
 def _scenarios(gained: Array, undisrupted: Array, weak: NDArray[np.bool_]) -> NDArray[np.str_]:
     """The scenario of every cell, flat, from what the head gains in it and at rho = 1."""
-    hurt = np.where(undisrupted >= 0, "disrupted", np.where(weak, "too weak", "too strong"))
-    names = np.where(gained >= 0, "after", np.broadcast_to(hurt, gained.shape))
-    known = np.isfinite(gained) & np.isfinite(undisrupted)
-    return np.where(known, names, "unknown").ravel()
+    innocent = undisrupted >= -_EQUAL
+    hurt = np.where(innocent, "disrupted", np.where(weak, "too weak", "too strong"))
+    hurt = np.where(np.isfinite(undisrupted), hurt, "unknown")
+    names = np.where(gained > 0, "after", np.broadcast_to(hurt, gained.shape))
+    names = np.where(np.abs(gained) <= _EQUAL, "equal", names)
+    return np.where(np.isfinite(gained), names, "unknown").ravel()

@@ -92,17 +92,21 @@ def layer_limits(
     ridge: ArrayLike | None = None,
     prior: ArrayLike = 0.5,
     intercept: bool = False,
+    stand_in: NDArray[np.bool_] | None = None,
 ) -> tuple[Limit, ...]:
     """Limits of the probe on layers 0 (the input) to L; layer L is after the head, L-1 before it.
 
     `features` may be a batch, against which sampling_ratio and ridge broadcast; the ridge is that
     of the mean over samples, on features of unit mean square. Points without a limit are marked.
+    `stand_in` says where in a batch a layer has no feature to be a background: the input stands in
+    there, and the caller marks the point.
     """
     best = network.optimum(features)
+    missing = np.zeros((), dtype=bool) if stand_in is None else stand_in[..., None]
     return tuple(
         limit(
             Problem(
-                layer_mixture(features, label, best.layer(layer), prior),
+                layer_mixture(features, label, np.where(missing, 1.0, best.layer(layer)), prior),
                 loss=loss,
                 sampling_ratio=sampling_ratio,
                 ridge=ridge,
