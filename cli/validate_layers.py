@@ -67,7 +67,7 @@ def _error_option(name: str, default: float, of: str) -> Callable[..., Any]:
 @_batch_option
 @_start_option(0.5)
 @_error_option("--weight-error", 0.005, "a weight")
-@click.option("--label", type=click.IntRange(0), help="Also probe for this feature, from 0.")
+@click.option("--label", type=click.IntRange(1), help="Also probe for this feature, from 1.")
 @click.option("--loss", metavar="NAME", help="Of the probe, with --label.")
 @click.option("--sampling-ratio", type=_positive, help="n/p of the probe, with --label.")
 @click.option("--ridge", type=_positive, help="Of the probe, on features of unit mean square.")
@@ -82,7 +82,7 @@ def layers(**options: Any) -> int:
     extrapolated to a vanishing step.
 
     Example: asymptotics validate layers --strength 1,1.5,1,0.8 --noise 0.5
-    --correlation 0.9,0.9,0.2,0.7 --label 2 --loss logistic --ridge 0.1 --sampling-ratio 1
+    --correlation 0.9,0.9,0.2,0.7 --label 3 --loss logistic --ridge 0.1 --sampling-ratio 1
     """
     given, run = split_options(options)
     if given["label"] is None:
@@ -102,7 +102,8 @@ def layers(**options: Any) -> int:
 
     probe = None
     if given["label"] is not None:
-        probe = LayerProbe(**{name: given[name] for name in _PROBE})
+        of_probe = {name: given[name] for name in _PROBE}
+        probe = LayerProbe(**of_probe | {"label": given["label"] - 1})
     training = LayerTraining(given["networks"], given["batch_size"], given["start"])
     names = ("strength", "noise", "correlation", "kept", "depth", "outputs", "decay")
     parameters = {name: given[name] for name in (*names, "weight_error", "level")}

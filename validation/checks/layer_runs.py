@@ -131,9 +131,10 @@ def claimed_rows(
 
 
 def feature_point(features: Features, index: int) -> dict[str, Any]:
-    """feature (its number, from 0), strength, noise, correlation."""
+    """feature (its number, from 1), strength, noise, correlation."""
     names = ("strength", "noise", "correlation")
-    return {"feature": index} | {n: float(np.asarray(getattr(features, n))[index]) for n in names}
+    values = {n: float(np.asarray(getattr(features, n))[index]) for n in names}
+    return {"feature": index + 1} | values
 
 
 def feature_parameters(features: Features) -> dict[str, list[float]]:
