@@ -39,7 +39,7 @@ def component_separability(equations: ComponentSaddlePoint) -> Array:
                 (1.0, 1 - equations.flipped[point]),
                 (-1.0, equations.flipped[point]),
             )
-            if share > 0
+            if prior * share > 0
         ]
         vectors, weights = (np.array(x) for x in zip(*draws, strict=True))
         result[point] = rank[point] / _least_excess(vectors, weights)

@@ -66,15 +66,18 @@ def square_loss_solution(equations: ComponentSaddlePoint) -> Array:
 def _pull(
     equations: ComponentSaddlePoint, overlaps: Array, v: Array, pulled: Array
 ) -> tuple[Array, Array]:
-    """(mhat_c, b) of the linear system mhat/v + B mhat + y b = pulled/v, sum_c y_c mhat_c = 0."""
+    """(mhat_c, b) of the linear system mhat + v (B mhat + y b) = pulled, sum_c y_c mhat_c = 0.
+
+    A component of prior 0 has v = 0: it pulls nothing.
+    """
     num_c, points = v.shape
     size, labels = num_c + equations.intercept, equations.geometry.labels
     matrix, right = np.zeros((points, size, size)), np.zeros((points, size))
-    matrix[:, :num_c, :num_c] = overlaps
-    matrix[:, np.arange(num_c), np.arange(num_c)] += 1 / v.T
-    right[:, :num_c] = (pulled / v).T
+    matrix[:, :num_c, :num_c] = v.T[:, :, None] * overlaps
+    matrix[:, np.arange(num_c), np.arange(num_c)] += 1
+    right[:, :num_c] = pulled.T
     if not equations.intercept:
         return np.linalg.solve(matrix, right[..., None])[..., 0].T, np.zeros(points)
-    matrix[:, :num_c, num_c] = matrix[:, num_c, :num_c] = labels
+    matrix[:, :num_c, num_c], matrix[:, num_c, :num_c] = v.T * labels, labels
     solved = np.linalg.solve(matrix, right[..., None])[..., 0].T
     return solved[:num_c], solved[num_c]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq
+from scipy.stats import norm
 
 import asymptotics
 from asymptotics import Matrix, NotConverged, Problem, explicit_mixture, isotropic_mixture, limit
@@ -428,3 +429,20 @@ def test_very_unequal_weights_are_solved(weights):
         loss="logistic", signal=1.5, sampling_ratio=1.5, ridge=0.1, class_weights=weights
     )
     assert found.residual < 1e-9
+
+
+@pytest.mark.parametrize("agreement", [1.0, 0.0])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("loss", ["square", "logistic", "hinge", "squared-hinge"])
+def test_a_component_without_samples_is_tested_and_not_trained_on(loss, intercept, agreement):
+    """Two classes +-v remain; the pull is along v, so that the margin of v' is (v'.v/v.v) of it."""
+    core, spurious = 1.0, 1.5
+    mixture = groups(core, spurious, agreement)
+    given = {"loss": loss, "sampling_ratio": 2.0, "ridge": 0.1, "intercept": intercept}
+    found = limit(Problem(mixture, **given)).component_accuracy
+    present = np.array([np.ravel(c.prior)[0] for c in mixture.classes]) > 0
+    size = core**2 + spurious**2
+    pair = limit(Problem(isotropic_mixture(np.sqrt(size)), **given)).accuracy
+    absent = norm.cdf((core**2 - spurious**2) / size * norm.ppf(pair))
+    np.testing.assert_allclose(found[present], pair, rtol=1e-8)
+    np.testing.assert_allclose(found[~present], absent, rtol=1e-8)

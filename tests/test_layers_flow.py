@@ -213,3 +213,30 @@ def test_values_outside_their_domain_are_refused(arguments, message):
         learning_time(VARIANCE, SHARED, start=0.1, share=1.0)
     with pytest.raises(InvalidInput, match="depth"):
         learning_delay(SHARED, start=0.1, depth=1)
+
+
+@pytest.mark.parametrize("time", [1e-300, 1e-30, 1e-3])
+def test_a_short_time_moves_weights_by_their_first_slope(time):
+    """dw/dt = L w^{1 - 1/L} dv/dt = 8 w (C - w^2 Sigma^2) at L = 2, w = 1/100."""
+    flow = feature_flow([1.25], [1.0], times=[0.0, time], start=0.01)
+    slope = 8 * 0.01**2 * (1 - 0.01**2 * 1.25**2)
+    assert flow.weight[0, 0] == pytest.approx(0.01, rel=1e-14)
+    assert flow.weight[1, 0] - 0.01 == pytest.approx(slope * time, rel=1e-2, abs=1e-16)
+
+
+def test_no_time_at_all_is_the_start():
+    assert feature_flow([1.25], [1.0], times=[0.0], start=0.3).weight[0, 0] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("start", [1e3, 1e20])
+def test_a_start_far_above_the_optimum_falls_as_a_power_of_time(start):
+    """Without C, w^{-3} grows as 24 Sigma^2 t at L = 2: dw/dt = -8 w^4 Sigma^2."""
+    time = 1e-9
+    flow = feature_flow([1.0], [1e-12], times=[time], start=start)
+    assert flow.weight[0, 0] == pytest.approx((start**-3 + 24 * time) ** (-1 / 3), rel=1e-6)
+
+
+@pytest.mark.parametrize("start", [1e300, 1e100, 1e-300, 0.0, np.nan])
+def test_a_start_out_of_range_is_named(start):
+    with pytest.raises(InvalidInput, match=r"start must lie in \[1e-100, 1e\+20\], got"):
+        feature_flow([1.0], [0.5], times=[1.0], start=start)

@@ -281,3 +281,25 @@ def test_every_probe_has_a_row_for_every_layer(loss):
 def test_bad_values_are_refused_by_name(call, word):
     with pytest.raises(InvalidInput, match=word):
         call()
+
+
+@pytest.mark.parametrize("proportions", [(1, 0, 0, 0), (0.5, 0.5, 0, 0), (0, 0, 0.3, 0.7)])
+def test_samples_of_one_label_are_refused(proportions):
+    groups = pair_groups(proportions)
+    mixture = group_mixture(FEATURES, NETWORK.gram(0), groups)
+    with pytest.raises(InvalidInput, match="both labels"):
+        group_accuracies({0: mixture}, groups, loss="logistic", sampling_ratio=2.0, ridge=0.1)
+
+
+@pytest.mark.parametrize("correlation", [1.0, -1.0])
+def test_groups_without_samples_are_the_limit_of_groups_with_few(correlation):
+    rows = []
+    for c in (correlation, correlation * (1 - 1e-9)):
+        groups = pair_groups(correlation=c)
+        mixture = group_mixture(FEATURES, NETWORK.gram(1), groups)
+        table = group_accuracies(
+            {1: mixture}, groups, loss="logistic", sampling_ratio=2.0, ridge=0.1
+        )
+        assert np.all(table["status"] == "converged")
+        rows.append([table[f"accuracy[{name}]"][0] for name in groups.names])
+    np.testing.assert_allclose(*rows, atol=1e-8)

@@ -175,3 +175,9 @@ def test_with_few_outputs_a_short_run_keeps_the_large_c_and_a_long_one_the_large
     early, late = (np.sqrt(np.diag(gram)) for gram in path.gram(1))
     assert early[0] > 5 * early[1]
     np.testing.assert_allclose(late, [0, np.sqrt(0.5) / 0.6], atol=1e-8)
+
+
+@pytest.mark.parametrize("time", [0.0, 1e-300, 1e-8])
+def test_the_shortest_times_leave_the_start(time):
+    flow = layer_flow(Features([1.0, 0.5], [0.5, 0.5]).second_moments(), times=[time], start=0.25)
+    np.testing.assert_allclose(flow.first_layer[0], np.sqrt(0.25) * np.eye(2), atol=1e-6)

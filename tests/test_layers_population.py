@@ -10,6 +10,7 @@ from test_layers_spurious import FEATURES, NETWORK, spurious_features
 from asymptotics.layers.groups import group_accuracies, group_mixture, pair_groups
 from asymptotics.layers.population import population_accuracies
 from asymptotics.layers.spurious import supervised_network
+from asymptotics.mixture import Class, Mixture
 from asymptotics.probes import PROBES
 
 NAMES = ("++", "+-", "-+", "--")
@@ -126,3 +127,58 @@ def test_a_hinge_probe_that_is_zero_is_no_classifier():
     found, status = population_accuracies(mixture, PROBES["hinge"], [0.01, 1.0], intercept=True)
     assert not np.any(status == "converged")
     assert np.all(np.isnan(found))
+
+
+def silent_mixture(means, prior):
+    """Components of labels +, +, -, - at scores y_g means_g, without any noise and bulk."""
+    labels = (1, 1, -1, -1)
+    classes = tuple(
+        Class(share, np.array([y * mean]), np.zeros((1, 1)), y)
+        for share, mean, y in zip(prior, means, labels, strict=True)
+    )
+    return Mixture(classes, np.array([0.0]), np.array([1.0]))
+
+
+@pytest.mark.parametrize("loss", ["square", "logistic", "hinge"])
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [((3, -1, -1, 3), (1, 0, 0, 1)), ((2, 0, 0, 2), (1, 0.5, 0.5, 1)), ((1, 3, 3, 1), (1,) * 4)],
+)
+def test_without_noise_a_group_is_right_wrong_or_a_coin_toss(loss, means, expected):
+    mixture = silent_mixture(means, [0.25] * 4)
+    found, status = population_accuracies(mixture, PROBES[loss], [0.1])
+    np.testing.assert_array_equal(found[:, 0], expected)
+    assert status[0] == "converged"
+
+
+@pytest.mark.parametrize(
+    ("loss", "means", "exists"),
+    [
+        ("max-margin", (1, 3, 3, 1), True),
+        ("max-margin", (3, -1, -1, 3), False),
+        ("min-norm", (2, 2, 2, 2), True),
+        ("min-norm", (1, 3, 3, 1), False),
+        ("logistic-mle", (1, 3, 3, 1), False),
+        ("logistic-mle", (3, -1, -1, 3), True),
+    ],
+)
+def test_without_noise_the_probes_that_exist_are_those_of_four_points(loss, means, exists):
+    mixture = silent_mixture(means, [0.25] * 4)
+    found, status = population_accuracies(mixture, PROBES[loss], [0.0])
+    assert status[0] == ("converged" if exists else "no limit")
+    if exists:
+        np.testing.assert_array_equal(found[:, 0], 1.0 * (np.array(means) > 0))
+
+
+def test_without_noise_the_threshold_of_the_square_loss_is_that_of_four_points():
+    """Least squares of the four points, weighted, by the normal equations."""
+    means, prior, ridge = np.array([0.2, 2.0, 1.0, 1.0]), np.array([0.1, 0.6, 0.1, 0.2]), 0.1
+    labels = np.array([1, 1, -1, -1])
+    design = np.column_stack([labels * means, np.ones(4)])
+    gram = design.T @ (prior[:, None] * design) + np.diag([ridge, 0.0])
+    theta = np.linalg.solve(gram, design.T @ (prior * labels))
+    found, status = population_accuracies(
+        silent_mixture(means, prior), PROBES["square"], [ridge], intercept=True
+    )
+    assert status[0] == "converged"
+    np.testing.assert_array_equal(found[:, 0], 1.0 * (labels * (design @ theta) > 0))

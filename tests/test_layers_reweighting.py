@@ -208,3 +208,26 @@ def test_values_outside_their_domain_are_refused(arguments, message):
             reweighted_flow(VARIANCE, SHARED, kappa=1.0, times=times, start=start)
     with pytest.raises(InvalidInput, match="list of features"):
         reweighted_optimum(np.ones((2, 2)), 0.5, kappa=1.0)
+
+
+@pytest.mark.parametrize("decay", [0.0, 3.0])
+def test_a_start_next_to_zero_ends_as_any_other(decay):
+    given = {"kappa": [1.0, 2.0, 1e10], "times": [np.inf], "decay": decay}
+    moments = [4.25, 1.25, 0.5], [4.0, 1.0, 0.25]
+    faint = reweighted_flow(*moments, start=1e-100, **given)
+    plain = reweighted_flow(*moments, start=0.01, **given)
+    np.testing.assert_allclose(faint.after, plain.after, rtol=1e-12)
+    assert np.all(np.isfinite(faint.learning_time) == (plain.after[:, 0] > 0))
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"start": 1e-300}, "start must lie in"), ({"kappa": [1e100]}, r"kappa must have kappa\^4")],
+)
+def test_heads_and_starts_out_of_range_are_named(given, named):
+    with pytest.raises(InvalidInput, match=named):
+        reweighted_flow(
+            [4.25, 1.25, 0.5],
+            [4.0, 1.0, 0.25],
+            **({"kappa": [2.0], "times": [np.inf], "start": 0.1} | given),
+        )

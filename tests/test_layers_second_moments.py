@@ -131,3 +131,10 @@ def test_impossible_moments_are_refused(one_view, across, message):
 def test_features_that_augmentation_leaves_alone_without_noise_are_allowed():
     moments = Features([1.0, 2.0], 0.0).second_moments()
     np.testing.assert_array_equal(moments.one_view, moments.across)
+
+
+@pytest.mark.parametrize("value", [1e200, 1e-200, np.inf])
+@pytest.mark.parametrize("name", ["strength", "noise"])
+def test_features_out_of_range_are_named_as_the_user_gave_them(name, value):
+    with pytest.raises(InvalidInput, match=f"{name} must be finite"):
+        Features(**({"strength": [1.0], "noise": [1.0]} | {name: [value]}))

@@ -130,3 +130,22 @@ def test_class_positives_alone_lead_to_the_supervised_score():
 def test_bad_values_are_refused_by_name(call, word):
     with pytest.raises(InvalidInput, match=word):
         call()
+
+
+@pytest.mark.parametrize(("scale", "depth"), [(1e300, 1), (1e-300, 1), (1e-6, 50), (1e2, 50)])
+def test_an_initial_scale_out_of_range_is_named_with_its_range(scale, depth):
+    features, c = spurious_features()
+    with pytest.raises(InvalidInput, match=r"initial_scale must lie in \["):
+        supervised_network(features, c, initial_scale=scale, depth=depth)
+
+
+@pytest.mark.parametrize("depth", [1, 10, 50])
+@pytest.mark.parametrize("end", [-1, 1])
+def test_grams_are_finite_to_the_ends_of_the_range_of_the_initial_scale(depth, end):
+    features, c = spurious_features()
+    scale = 10 ** (end * 24.9 / depth)
+    network = supervised_network(features, c, initial_scale=scale, depth=depth)
+    for layer in range(depth + 2):
+        assert np.all(np.isfinite(network.gram(layer)))
+    floor, e, u = scale**2, network.head_energy, network.score
+    assert e * (floor + e) ** depth == pytest.approx(u @ u, rel=1e-9)

@@ -11,7 +11,7 @@ from scipy.integrate import dblquad, quad, solve_ivp
 from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import norm
 
-from asymptotics.errors import InvalidInput
+from asymptotics.errors import InvalidInput, NotConverged
 from asymptotics.layers.second_moments import Features, dropped
 from asymptotics.layers.symmetric_relu import (
     mean_given_label,
@@ -21,10 +21,10 @@ from asymptotics.layers.symmetric_relu import (
     variance_given_label,
     view_correlation,
 )
+from asymptotics.layers.symmetric_relu_escape import log_escape_time
 from asymptotics.layers.symmetric_relu_flow import (
     HEADS,
     diagonal_network,
-    log_escape_time,
     weights_after,
 )
 from asymptotics.layers.symmetric_relu_survival import critical_decay, survival
@@ -402,3 +402,50 @@ def test_values_outside_the_model_are_refused():
     spurious = Features([1.0, 2.0], 0.5, 0.8, spurious=[[1.0, 0.5], [0.5, 1.0]])
     with pytest.raises(InvalidInput, match="independent"):
         survival(spurious, 0.1, start=(0.5, 0.5), time=1.0)
+
+
+@pytest.mark.parametrize(("depth", "head"), [(99.0, "hidden"), (1e3, "hidden"), (1e12, "hidden")])
+def test_a_feature_far_below_the_threshold_escapes_at_the_time_of_laplace(depth, head):
+    """log T = d^2 + log[pi d^2/(4 rho k^2 m^2)] + O(d^{-2}), equation 12, at phi = sigma = 1/2."""
+    k = 0.5 + 0.5 * depth
+    network, _ = diagonal_network(Features([0.5], [0.5]), [k], (1.0, 1.0), head)
+    found, error = log_escape_time(network)
+    leading = depth**2 + np.log(np.pi / 4 * (depth / k) ** 2)
+    assert abs(found[0] - leading) < 5 / depth**2 + 1e-15 * leading
+    assert error < 1e-3
+
+
+@pytest.mark.parametrize("threshold", [50.0, 100.0, 1e3])
+def test_far_below_the_threshold_nothing_moves(threshold):
+    found = survival(Features([0.5], [0.5]), [threshold], start=(1.0, 1.0), time=10.0)
+    assert found.weight_before[0, 0] == 1.0
+    assert found.head_weight[0, 0] == 1.0
+    assert not found.survives[0, 0]
+
+
+@pytest.mark.parametrize("head", ["hidden", "output"])
+def test_a_feature_that_no_views_share_does_not_survive_training_without_end(head):
+    found = survival(Features([0.5, 1.0], [0, 0], 0.0), [0.0, 0.3], start=(1.0, 0.5), head=head)
+    assert np.all(found.weight_after == 0)
+    assert not np.any(found.survives)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"threshold": [1e200]}, "threshold must be at most"),
+        ({"threshold": [1e40]}, "threshold, over the start"),
+        ({"start": (1e-300, 1.0)}, "start must lie in"),
+        ({"start": (1.0, 1e40)}, "start must lie in"),
+    ],
+)
+def test_numbers_beyond_the_range_of_the_flow_are_named(given, named):
+    with pytest.raises(InvalidInput, match=named):
+        survival(
+            Features([0.5], [0.5]), **({"threshold": [1.0], "start": (1.0, 1.0)} | given), time=1.0
+        )
+
+
+def test_a_time_at_which_rounding_rules_the_flow_is_refused():
+    with pytest.raises(NotConverged, match="shorter time"):
+        survival(Features([0.5, 1.0], [0.5, 0.5]), [1.0], start=(1.0, 1.0), time=1e20)

@@ -98,7 +98,9 @@ def at_dimension(
             f"dimension must be {'at least ' if others < 0 else ''}{root.shape[0]} for this "
             f"mixture, got {dimension}"
         )
-    scales = np.sqrt(np.repeat(mixture.bulk_of(mixture.classes[0]), shares(mixture.bulk_weights, others)))
+    scales = np.sqrt(
+        np.repeat(mixture.bulk_of(mixture.classes[0]), shares(mixture.bulk_weights, others))
+    )
     nu = np.concatenate([head @ mean, np.zeros(others)])
     return GaussianFeatures(nu, root, scales, prior=float(mixture.prior))
 

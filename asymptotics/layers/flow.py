@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 
 # relative tolerances of the integrator; the second run is the error estimate of the first
 _PRECISIONS = (1e-13, 1e-11)
+_STARTS = (1e-100, 1e20)
 
 
 @dataclass(frozen=True)
@@ -67,29 +68,38 @@ def feature_flow(
 ) -> FeatureFlow:
     """The flow of independent features (the module's dv/dt), any batch (..., d) of them.
 
-    times: (T,), >= 0, increasing. start: w0 > 0, the weight of every feature end to end; w0^{1/L}
-    at each layer. Raises NotConverged if the error estimate exceeds `tolerance`: growth
-    amplifies errors of the start by about (w_final/w0)^{2-2/L}.
+    times: (T,), >= 0, increasing. start: w0 in [1e-100, 1e20], the weight of every feature end to
+    end; w0^{1/L} at each layer. Raises NotConverged if the error estimate exceeds `tolerance`:
+    growth amplifies errors of the start by about (w_final/w0)^{2-2/L}.
     """
     variance, shared = feature_moments(one_view, across)
     L, strength, time = check_depth(depth), check_decay(decay), check_times(times)
-    begin = np.full(variance.size, 2 / L * np.log(_check_start(start)))
+    begin = np.full(variance.size, 2 / L * np.log(check_start(start)))
     c, s2 = np.ravel(shared), np.ravel(variance) ** 2
 
-    def velocity(_: float, u: Array) -> Array:  # u = log v^2
+    def rate(u: Array) -> Array:  # u = log v^2
         return np.asarray(8 * np.exp((L - 1) * u) * (c - np.exp(L * u) * s2) - 4 * strength)
+
+    # LSODA sees a time of order one of the fastest feature, or the whole of a shorter time
+    fastest = float(np.max(np.abs(rate(begin))))
+    end = float(time[-1])
+    unit = min(end, max(1 / fastest, 1e-200 * end)) if fastest > 0 else end
+    unit = unit if unit > 0 else 1.0
+
+    def velocity(_: float, u: Array) -> Array:
+        return unit * rate(u)
 
     def slope(_: float, u: Array) -> Array:  # the diagonal of the Jacobian, LSODA's banded form
         pull, push = (L - 1) * np.exp((L - 1) * u) * c, (2 * L - 1) * np.exp((2 * L - 1) * u) * s2
-        return np.asarray(8 * (pull - push))[None, :]
+        return np.asarray(8 * unit * (pull - push))[None, :]
 
     paths = []
     for precision in _PRECISIONS:
         found = solve_ivp(
             velocity,
-            (0.0, max(float(time[-1]), np.finfo(float).tiny)),
+            (0.0, end / unit if end > 0 else 1.0),
             begin,
-            t_eval=time,
+            t_eval=time / unit,
             method="LSODA",
             jac=slope,
             lband=0,
@@ -133,7 +143,7 @@ def final_weight(
     one that is not, stays at its local minimum until that ceases to exist.
     """
     variance, shared = feature_moments(one_view, across)
-    grows = _check_start(start) > basin_boundary(variance, shared, depth=depth, decay=decay)
+    grows = check_start(start) > basin_boundary(variance, shared, depth=depth, decay=decay)
     ell = np.where(grows, reduced_decay(variance, shared, depth, decay), 0.0)
     top = np.sqrt(stable_share(ell, depth)) * np.sqrt(np.maximum(shared, 0.0)) / variance
     return np.asarray(np.where(grows, top, 0.0))
@@ -194,7 +204,7 @@ def learning_delay(across: ArrayLike, *, start: float, depth: int = 2) -> Array:
     if check_depth(depth) == 1:
         raise InvalidInput("depth must be >= 2: one layer has a logarithmic delay, learning_time")
     with np.errstate(divide="ignore"):
-        delay = _check_start(start) ** (2 / depth - 2) / (8 * (depth - 1) * np.maximum(shared, 0))
+        delay = check_start(start) ** (2 / depth - 2) / (8 * (depth - 1) * np.maximum(shared, 0))
     return np.asarray(delay)
 
 
@@ -213,7 +223,11 @@ def check_times(times: ArrayLike) -> Array:
     return time
 
 
-def _check_start(start: float) -> float:
-    if not (np.isfinite(start) and start > 0):
-        raise InvalidInput(f"start must be finite and > 0, got {start}")
+def check_start(start: float) -> float:
+    """w0, of which powers up to (w0 phi)^4 are numbers."""
+    low, high = _STARTS
+    if not low <= start <= high:
+        raise InvalidInput(
+            f"start must lie in [{low:g}, {high:g}], got {start:g}: powers of the weights overflow"
+        )
     return float(start)

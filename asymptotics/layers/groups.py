@@ -154,10 +154,17 @@ def group_accuracies(
     Columns: ``layer``, ``sampling_ratio``, ``ridge``, ``accuracy[NAME]`` for each group,
     ``worst_group`` and ``worst_group_accuracy``, ``average_accuracy`` in the proportions of the
     groups, ``balanced_accuracy`` with equal weights, ``status``. Points without a limit are marked
-    and nan. A group of proportion 0 counts as a group. Raises InvalidInput for the loss `bayes`.
+    and nan. A group of proportion 0 counts as a group: it is not trained on and is tested. Raises
+    InvalidInput for the loss `bayes`, or if one of the labels has no samples.
     """
     if loss == "bayes":
         raise InvalidInput("bayes is no fitted probe: the best classifier has no groups to shift")
+    present = np.asarray(groups.labels)[np.asarray(groups.proportions) > 0]
+    if np.all(present == present[0]):
+        raise InvalidInput(
+            "proportions: a probe needs both labels among its samples, got "
+            f"{np.asarray(groups.proportions).tolist()}, all of label {present[0]:+d}"
+        )
     ratio, penalty = np.broadcast_arrays(
         np.atleast_1d(np.asarray(sampling_ratio, dtype=float)),
         np.asarray(np.nan if ridge is None else ridge, dtype=float),

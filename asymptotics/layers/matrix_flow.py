@@ -142,19 +142,21 @@ def _integrate(
 ) -> Array:
     """W_1 at the times, (T, k, d)."""
     sigma, cross = moments.one_view, moments.across
+    end = float(time[-1])
+    unit = end if 0 < end < 1 else 1.0  # LSODA does not take very short times
 
     def velocity(_: float, flat: Array) -> Array:
         w = flat.reshape(start.shape)
         gram = w.T @ w
         before_last = np.linalg.matrix_power(gram, depth - 1)
         force = cross - sigma @ (before_last @ gram) @ sigma
-        return np.asarray(4 * w @ before_last @ force - 2 * decay * w).ravel()
+        return np.asarray(unit * (4 * w @ before_last @ force - 2 * decay * w)).ravel()
 
     found = solve_ivp(
         velocity,
-        (0.0, max(float(time[-1]), np.finfo(float).tiny)),
+        (0.0, end / unit if end > 0 else 1.0),
         start.ravel(),
-        t_eval=time,
+        t_eval=time / unit,
         method="LSODA",
         rtol=tolerance,
         atol=tolerance * np.max(np.abs(start)) * 1e-3,

@@ -35,6 +35,8 @@ _STEP = 1e-12
 # a ridge at which the square loss is a good start, and the stride in its logarithm from there
 _WEAK, _STRIDE = 0.03, 0.5
 _NODES = 192
+# deviation, features of unit size, that stands for none
+_WHISPER = 1e-5
 
 
 def population_accuracies(
@@ -54,14 +56,19 @@ def population_accuracies(
     accuracies = np.full((len(classes), ridges.size), np.nan)
     status = np.full(ridges.size, NO_LIMIT, dtype="<U13")
     unfit = (Existence.SEPARABLE, Existence.INTERPOLATING)
-    if probe.loss is not None and probe.exists(intercept) not in unfit:
-        population = _standardised(mixture)
+    population = _standardised(mixture)
+    if population.silent and population.signed.shape[1] == 1 and not intercept:
+        theta = _lone_sign(population, probe.exists(intercept))
+        if theta:
+            accuracies[:] = population.accuracies(np.array([theta]), 0.0)[:, None]
+            status[:] = CONVERGED
+    elif probe.loss is not None and probe.exists(intercept) not in unfit:
         for point, value in enumerate(ridges / population.size**2):
             solution = _minimiser(population, probe.loss, value, intercept)
             if solution is None:
                 status[point] = NOT_CONVERGED
             elif np.any(solution[0]):
-                accuracies[:, point] = ndtr(np.divide(*population.margins(*solution)))
+                accuracies[:, point] = population.accuracies(*solution)
                 status[point] = CONVERGED
     back = np.ravel(back)
     return accuracies[:, back], status[back]
@@ -69,13 +76,26 @@ def population_accuracies(
 
 @dataclass(frozen=True)
 class _Population:
-    """Components with features divided by `size`, which the ridge takes up."""
+    """Components with features divided by `size`, which the ridge takes up.
+
+    silent: no component has any noise; `covariance` then is of a noise that no margin feels, which
+    keeps (16) smooth.
+    """
 
     prior: Array
     labels: Array
     signed: Array
     covariance: Array
     size: float
+    silent: bool
+
+    def accuracies(self, theta: Array, b: float) -> Array:
+        """Phi(mean/deviation) of every component."""
+        mean, deviation = self.margins(theta, b)
+        if not self.silent:
+            return np.asarray(ndtr(mean / deviation))
+        rounding = _LOST * (np.abs(self.signed) @ np.abs(theta) + abs(b))
+        return np.where(np.abs(mean) <= rounding, 0.5, 1.0 * (mean > 0))
 
     def margins(self, theta: Array, b: float) -> tuple[Array, Array]:
         """Mean and deviation of the margin of every component."""
@@ -126,9 +146,36 @@ def _standardised(mixture: Mixture) -> _Population:
     signed = np.stack([c.label * np.asarray(c.mean) for c in classes])
     covariance = np.stack([np.asarray(c.covariance) for c in classes])
     size = float(np.sqrt(np.trace(covariance, axis1=1, axis2=2).max() / signed.shape[1]))
+    silent = size == 0
+    if silent:
+        size = float(np.abs(signed).max())
+        covariance = np.broadcast_to(
+            np.square(_WHISPER * size) * np.eye(signed.shape[1]), covariance.shape
+        )
     labels = np.array([c.label for c in classes], dtype=float)
     prior = np.array([float(np.asarray(c.prior)) for c in classes])
-    return _Population(prior, labels, signed / size, covariance / size**2, size)
+    return _Population(prior, labels, signed / size, covariance / size**2, size, silent)
+
+
+def _lone_sign(population: _Population, existence: Existence) -> float:
+    """Sign of the one number theta of a probe of features without noise; 0 if there is no probe.
+
+    Separating probes need all margins of one sign, interpolating ones equal margins, and a fit
+    without a ridge runs away where they are of one sign.
+    """
+    present = population.signed[population.prior > 0, 0]
+    pull = float(population.prior @ population.signed[:, 0])
+    if abs(pull) <= _LOST * np.abs(population.signed).max():
+        return 0.0
+    theta = float(np.sign(pull))
+    separated = bool(np.all(theta * present > 0))
+    equal = bool(np.ptp(present) <= _LOST * np.abs(present).max())
+    exists = {
+        Existence.SEPARABLE: separated,
+        Existence.INTERPOLATING: equal,
+        Existence.INSEPARABLE: not separated,
+    }
+    return theta if exists.get(existence, True) else 0.0
 
 
 def _minimiser(

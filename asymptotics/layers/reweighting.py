@@ -21,6 +21,7 @@ from scipy.optimize import linear_sum_assignment
 
 from asymptotics.errors import InvalidInput
 from asymptotics.layers.decay import check_decay, feature_moments
+from asymptotics.layers.flow import check_start
 from asymptotics.layers.optimum import check_outputs, diagonal_optimum
 
 Array = NDArray[np.float64]
@@ -69,7 +70,7 @@ def reweighted_optimum(
         raise InvalidInput(f"one_view must be a list of features, got the shape {variance.shape}")
     strength, bases = check_decay(decay), _check_kappa(kappa)
     d = variance.size
-    costs = bases[:, None] ** (2 * np.arange(check_outputs(outputs, d)))
+    costs = _prices(bases, check_outputs(outputs, d))
     output = np.full((bases.size, d), -1, dtype=np.intp)
     for row, cost in zip(output, costs, strict=True):
         if strength > 0:
@@ -131,7 +132,7 @@ def reweighted_flow(
         z^2 = z0^2 e^s / (1 + z0^2 Sigma^2 (e^s - 1)/C'),  s = 8 C' t/c.
 
     one_view, across: Sigma_ii and C_ii, (d,), in the order of the outputs. kappa: > 0, (K,).
-    times: (T,), >= 0; infinity is the end of training. start: w0 > 0.
+    times: (T,), >= 0; infinity is the end of training. start: w0 in [1e-100, 1e20].
     """
     variance, shared = feature_moments(one_view, across)
     if variance.ndim != 1:
@@ -140,33 +141,48 @@ def reweighted_flow(
     time = np.atleast_1d(np.asarray(times, dtype=float))
     if time.ndim != 1 or not np.all(time >= 0):
         raise InvalidInput("times must be a list of numbers >= 0")
-    if not (np.isfinite(start) and start > 0):
-        raise InvalidInput(f"start must be finite and > 0, got {start}")
-    cost = bases[:, None] ** (2 * np.arange(variance.size))
+    log_start = np.log(check_start(start))
+    cost = _prices(bases, variance.size)
     pull = shared - 0.5 * strength * cost
-    ratio = start**2 / cost * variance**2  # z0^2 Sigma^2
+    log_ratio = 2 * (log_start + np.log(variance)) - np.log(cost)  # of z0^2 Sigma^2
     t = time[:, None]
-    squared = _logistic(ratio[:, None], pull[:, None], 8 / cost[:, None], t) / variance**2
+    squared = _logistic(log_ratio[:, None], pull[:, None], 8 / cost[:, None], t) / variance**2
     after = np.sqrt(squared)
     # half of the weight is a quarter of its square: e^s = (C'/ratio - 1)/3
     learnable = pull > 0
     safe = np.where(learnable, pull, 1.0)
-    growth = np.where(ratio < safe / 4, (safe / ratio - 1) / 3, 1.0)
-    delay = np.where(learnable, np.log(growth) * cost / (8 * safe), np.inf)
+    height = np.log(safe) - log_ratio  # log of C'/ratio
+    late = height > np.log(4)
+    growth = np.where(late, height + np.log1p(-np.exp(-np.maximum(height, 1.0))) - np.log(3), 0.0)
+    delay = np.where(learnable, growth * cost / (8 * safe), np.inf)
     return ReweightedFlow(bases, time, after * np.sqrt(cost)[:, None], after, delay)
 
 
-def _logistic(first: Array, limit: Array, rate: Array, time: Array) -> Array:
-    """x(t) of dx/dt = rate x (limit - x) from x = first > 0, for any sign of the limit."""
-    with np.errstate(invalid="ignore"):
-        s = np.where(limit == 0, 0.0, limit * rate * time)
-    # e^{-|s|} never overflows; where the limit is <= 0 the growth factor is below 1
-    small = np.exp(-np.abs(s))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        above = limit * first / (first - (first - limit) * small)
-        below = limit * first * small / (limit + first * (small - 1))
-        critical = first / (1 + first * rate * time)
+def _logistic(log_first: Array, limit: Array, rate: Array, time: Array) -> Array:
+    """x(t) of dx/dt = rate x (limit - x) from log x = `log_first`, for any sign of the limit.
+
+    With s = limit rate t: limit/(1 - e^{-s} + e^{log|limit| - log x(0) - s}), the same with -limit
+    and -s in the exponents below 0, and 1/(1/x(0) + rate t) at it.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        s = np.where(limit == 0, 0.0, np.abs(limit) * rate * time)
+        # infinite for ever: the flow has ended
+        log_height = np.log(np.where(limit == 0, 1.0, np.abs(limit))) - log_first
+        above = limit / (-np.expm1(-s) + np.exp(log_height - s))
+        below = -limit / (np.expm1(s) + np.exp(log_height + s))
+        critical = 1 / (np.exp(-log_first) + rate * time)
     return np.where(limit > 0, above, np.where(limit < 0, below, critical))
+
+
+def _prices(kappa: Array, outputs: int) -> Array:
+    """c_i = kappa^{2i} of the outputs i, (K, outputs); all within 1e-100 .. 1e100."""
+    far = np.abs(np.log10(kappa)) * 2 * (outputs - 1) > 100
+    if np.any(far):
+        raise InvalidInput(
+            f"kappa must have kappa^{2 * (outputs - 1)} in [1e-100, 1e+100] with {outputs} "
+            f"features, got {kappa[far][0]:g}"
+        )
+    return np.asarray(kappa[:, None] ** (2 * np.arange(outputs)))
 
 
 def _check_kappa(kappa: ArrayLike) -> Array:

@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 
 # relative size below which a broken inequality or symmetry counts as rounding
 _ROUNDING = 1e-10
+# strength and noise that are not 0 lie between these, so that their fourth powers are numbers
+_SMALLEST, _LARGEST = 1e-50, 1e50
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ class Features:
 
         Sigma_ii = kappa_i phi_i^2 + sigma_i^2,      C_ii = rho_i phi_i^2.
 
-    strength: phi_i >= 0.
-    noise: sigma_i >= 0, the standard deviation of the independent noise.
+    strength: phi_i, 0 or in [1e-50, 1e50].
+    noise: sigma_i, 0 or in [1e-50, 1e50], the standard deviation of the independent noise.
     correlation: rho_i in [0, kappa_i], 1 where augmentation leaves the feature alone.
     kept: kappa_i in (0, 1].
     fraction: share of the p dimensions that are of kind i, sums to 1; None is equal shares.
@@ -131,8 +133,10 @@ class Features:
         for name, values in zip(names, arrays, strict=True):
             object.__setattr__(self, name, values)
         phi, sigma, rho, kappa = arrays
-        _refuse("strength", phi, phi >= 0, ">= 0")
-        _refuse("noise", sigma, sigma >= 0, ">= 0")
+        for name, values in (("strength", phi), ("noise", sigma)):
+            _refuse(name, values, values >= 0, ">= 0")
+            inside = (values >= _SMALLEST) & (values <= _LARGEST)
+            _refuse(name, values, (values == 0) | inside, f"0 or in [{_SMALLEST:g}, {_LARGEST:g}]")
         _refuse("kept", kappa, (kappa > 0) & (kappa <= 1), "in (0, 1]")
         _refuse("correlation", rho, (rho >= 0) & (rho <= kappa * (1 + 1e-12)), "in [0, kept]")
         variance = kappa * phi**2 + sigma**2

@@ -23,13 +23,16 @@ from asymptotics.layers.supervised import class_mean, supervised_moments
 
 Array = NDArray[np.float64]
 
+# of omega^{2L}, on either side of 1
+_DECADES = 50
+
 
 @dataclass(frozen=True)
 class SupervisedNetwork:
     """The trained network, all that a probe can see of it.
 
     score: u, (d,), with f = u.h. initial_scale: omega > 0: small is the rich regime, large the lazy
-        one. depth: L >= 1 hidden layers.
+        one; omega^{2L} in [1e-50, 1e50]. depth: L >= 1 hidden layers.
     """
 
     score: Array
@@ -44,6 +47,13 @@ class SupervisedNetwork:
             raise InvalidInput(f"initial_scale must be > 0, got {self.initial_scale}")
         if self.depth < 1:
             raise InvalidInput(f"depth must be at least 1, got {self.depth}")
+        reach = _DECADES / (2 * self.depth)
+        if abs(np.log10(self.initial_scale)) > reach:
+            raise InvalidInput(
+                f"initial_scale must lie in [{10**-reach:.3g}, {10**reach:.3g}] for "
+                f"{self.depth} layers below the head, got {self.initial_scale:g}: its power "
+                f"{2 * self.depth} is the weight of a layer"
+            )
         object.__setattr__(self, "score", u)
 
     @property

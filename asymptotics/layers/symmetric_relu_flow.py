@@ -1,4 +1,4 @@
-"""Gradient flow of the diagonal two-layer network with a symmetric ReLU, and escapes from below it.
+"""Gradient flow of the diagonal two-layer network with a symmetric ReLU.
 
 The encoder multiplies feature i by v_1, the head by v_2, and somewhere stands the symmetric ReLU:
 
@@ -35,8 +35,12 @@ _TOLERANCE = 1e-9
 # error of log v_l or log t beyond which nothing is reported. Late escapes are sudden: at the moment
 # of one, d log v/d log t is of order t, and so is the loss of accuracy
 _ACCEPTED = 1e-3
-# an escape is followed over this length of log v at most
-_LONGEST, _TOGETHER = 1e4, 1e-10
+# evaluations after which an integration is given up: most need a tenth of it
+_EVALUATIONS = 10_000
+# largest |log v| of a flow that has not lost its way
+_FARTHEST = 200.0
+# start and threshold keep the fourth power of k/sigma, and all weights, within range
+_STARTS, _HIGHEST, _FARTHEST_BELOW = (1e-20, 1e20), 1e50, 1e30
 # points on the way to the threshold at which a rest point is looked for
 _SCAN = 400
 # rest points below the threshold of a hidden head were found for kept < 0.012 alone
@@ -114,22 +118,39 @@ def diagonal_network(
 ) -> tuple[DiagonalNetwork, tuple[int, ...]]:
     """The network of every feature at every threshold, flat, and the shape (thresholds) + (d,).
 
-    threshold: b >= 0 of any shape. start: (v_1, v_2), each > 0 (S is odd: signs may be dropped),
-    scalars or (..., d). head: one of HEADS. Raises InvalidInput outside these domains, also for
-    spuriously correlated features: the loss is a sum over features only if they are independent.
+    threshold: b of any shape, in [0, 1e50]. start: (v_1, v_2) in [1e-20, 1e20] (S is odd: signs may
+    be dropped), scalars or (..., d). head: one of HEADS. The effective threshold k is at most phi +
+    1e30 sigma. Raises InvalidInput outside these domains, also for spuriously correlated features:
+    the loss is a sum over features only if they are independent.
     """
     if head not in HEADS:
         raise InvalidInput(f"head must be one of {', '.join(HEADS)}, got {head!r}")
     if features.spurious is not None:
         raise InvalidInput("the diagonal network needs independent features: spurious must be None")
     first, second = (non_negative("start", value) for value in start)
-    if np.any(first == 0) or np.any(second == 0):
-        raise InvalidInput("start must be > 0 in both layers: the flow does not leave a zero")
     b = non_negative("threshold", threshold)[..., None]
+    low, high = _STARTS
+    for value in (first, second):
+        if np.any((value < low) | (value > high)):
+            bad = value[(value < low) | (value > high)].flat[0]
+            raise InvalidInput(
+                f"start must lie in [{low:g}, {high:g}] in both layers, got {bad:g}: the flow does "
+                "not leave a zero"
+            )
+    if np.any(b > _HIGHEST):
+        raise InvalidInput(f"threshold must be at most {_HIGHEST:g}, got {b.max():g}")
     given = (features.strength, features.noise, features.correlation, features.kept)
     arrays = np.broadcast_arrays(*given, b, first, second)
     phi, sigma, rho, kappa, b, v1, v2 = (np.ravel(np.asarray(x, dtype=float)) for x in arrays)
     network = DiagonalNetwork(phi, sigma, rho, kappa, b, np.stack([v1, v2]), HEADS[head])
+    k = network.effective_threshold(network.start)
+    buried = (sigma > 0) & (k - phi > _FARTHEST_BELOW * sigma)
+    if np.any(buried):
+        raise InvalidInput(
+            f"threshold, over the start of the weights before it, must be at most "
+            f"{_FARTHEST_BELOW:g} times the noise above the strength, got {k[buried][0]:g} at "
+            f"noise {sigma[buried][0]:g}"
+        )
     return network, arrays[0].shape
 
 
@@ -140,85 +161,27 @@ def weights_after(network: DiagonalNetwork, time: float) -> tuple[Array, float]:
     Raises NotConverged if it exceeds 1e-3.
     """
 
-    def velocity(_: float, state: Array) -> Array:
+    def velocity(t: float, state: Array) -> Array:
+        if not np.max(np.abs(state)) < _FARTHEST:
+            raise NotConverged(
+                f"the gradient flow was lost before time {time:g}, at t = {t:.3g}: the rates of "
+                "the weights cancel there beyond rounding; try a shorter time"
+            )
         force, exponent = network.velocity(state.reshape(-1, 2).T)
         return np.asarray((force * np.exp(-exponent)).T.ravel())
 
     def solve(tolerance: float) -> Array:
         start: Array = np.log(network.start)
         if time > 0:
-            found = _integrate(velocity, (0.0, time), start.T.ravel(), tolerance, 1)
+            found = integrate(velocity, (0.0, time), start.T.ravel(), tolerance, 1)
             start = found.y[:, -1].reshape(-1, 2).T
         return start
 
-    log_weights, error = _checked(solve)
+    log_weights, error = checked(solve)
     return np.exp(log_weights), error
 
 
-def log_escape_time(network: DiagonalNetwork) -> tuple[Array, float]:
-    """log of the time at which k falls to phi, (N,), and its error: -inf if it starts below phi.
-
-    inf: never, that is without noise, with rho = 0, or if the flow comes to rest below the
-    threshold (the output head does for weak features). The leading term is ((k - phi)/sigma)^2 at
-    the start: symmetric-relu.md, equation 12. Raises NotConverged.
-    """
-    moving = (network.noise > 0) & (network.correlation > 0) & (network.strength > 0)
-    k, phi = network.effective_threshold(network.start), network.strength
-    above = (k < phi) | (moving & (k == phi))
-    result, error = np.where(above, -np.inf, np.inf), 0.0
-    waiting = ~above & moving
-    waiting[waiting] = ~network.take(waiting).rests_below()
-    if np.any(waiting):
-        part = network.take(waiting)
-        result[waiting], error = _checked(lambda tolerance: _escape(part, tolerance))
-    return result, error
-
-
-def _escape(network: DiagonalNetwork, tolerance: float) -> Array:
-    """log t at k = phi, every feature followed until it is there and no further.
-
-    The flow runs by its length in (log v_1, log v_2), which is of order one however deep the
-    feature; the third unknown, u = t exp(-e(0)), keeps t within range.
-    """
-    depth = network.velocity(np.log(network.start))[1]
-    state = np.column_stack([*np.log(network.start), np.zeros(depth.size)])
-    left, result = np.arange(depth.size), np.empty(depth.size)
-    while left.size:
-        state = _first_crossing(network, depth[left], state, tolerance)
-        # features alike cross together, to rounding
-        crossed = _level(network, state) < 1 + _TOGETHER
-        result[left[crossed]] = np.log(state[crossed, 2]) + depth[left[crossed]]
-        network, left, state = network.take(~crossed), left[~crossed], state[~crossed]
-    return result
-
-
-def _level(network: DiagonalNetwork, state: Array) -> Array:
-    """k/phi, of states (log v_1, log v_2, u) in rows."""
-    return network.effective_threshold(np.exp(state[:, :2].T)) / network.strength
-
-
-def _first_crossing(
-    network: DiagonalNetwork, depth: Array, start: Array, tolerance: float
-) -> Array:
-    def velocity(_: float, flat: Array) -> Array:
-        force, exponent = network.velocity(flat.reshape(-1, 3)[:, :2].T)
-        with np.errstate(over="ignore"):  # the solver stops at an infinite speed, and says so
-            rates = np.column_stack([*force, np.exp(exponent - depth)])
-        return np.asarray((rates / np.hypot(*force)[:, None]).ravel())
-
-    def first(_: float, flat: Array) -> float:
-        return float(np.min(_level(network, flat.reshape(-1, 3)))) - 1
-
-    first.terminal = True  # type: ignore[attr-defined]
-    found = _integrate(velocity, (0.0, _LONGEST), start.ravel(), tolerance, 2, first)
-    if found.status != 1:
-        raise NotConverged(
-            f"a feature is still below the threshold after log v has moved by {_LONGEST:g}"
-        )
-    return np.asarray(found.y[:, -1].reshape(-1, 3))
-
-
-def _checked(solve: Callable[[float], Array]) -> tuple[Array, float]:
+def checked(solve: Callable[[float], Array]) -> tuple[Array, float]:
     """The solution at the tolerance, and its distance from the one at ten times that."""
     fine, coarse = solve(_TOLERANCE), solve(10 * _TOLERANCE)
     moved = fine != coarse  # never is inf in both
@@ -231,7 +194,7 @@ def _checked(solve: Callable[[float], Array]) -> tuple[Array, float]:
     return fine, error
 
 
-def _integrate(
+def integrate(
     velocity: Callable[[float, Array], Array],
     span: tuple[float, float],
     start: Array,
@@ -240,8 +203,20 @@ def _integrate(
     event: Any = None,
 ) -> Any:
     """LSODA with a banded Jacobian: features do not see each other."""
+    calls = 0
+
+    def counted(t: float, state: Array) -> Array:
+        nonlocal calls
+        calls += 1
+        if calls > _EVALUATIONS:
+            raise NotConverged(
+                f"the gradient flow was given up after {_EVALUATIONS} evaluations of its velocity; "
+                "try a start nearer to (1, 1), a lower threshold or a shorter time"
+            )
+        return velocity(t, state)
+
     exact = {"method": "LSODA", "rtol": tolerance, "atol": tolerance, "lband": band, "uband": band}
-    found = solve_ivp(velocity, span, start, events=event, **exact)
+    found = solve_ivp(counted, span, start, events=event, **exact)
     if not found.success or not np.all(np.isfinite(found.y[:, -1])):
         raise NotConverged(f"the gradient flow stopped at t = {found.t[-1]:.3g}: {found.message}")
     return found

@@ -19,11 +19,11 @@ from scipy.special import ndtr
 from asymptotics.errors import InvalidInput, NotConverged
 from asymptotics.layers.second_moments import Features
 from asymptotics.layers.symmetric_relu import mean_given_label, non_negative, signal_to_noise
+from asymptotics.layers.symmetric_relu_escape import log_escape_time
 from asymptotics.layers.symmetric_relu_flow import (
     HEADS,
     DiagonalNetwork,
     diagonal_network,
-    log_escape_time,
     weights_after,
 )
 
@@ -37,7 +37,9 @@ class Survival:
     weight_before: v_1, the factor of the feature in h. weight_after: w M(k)/phi, the factor of its
         label in z (the limit as phi -> 0 if phi = 0). Both are the linear network's at b = 0.
     head_weight: v_2. effective_threshold: k, in units of the feature.
-    survives: k < phi, the label itself passes the threshold.
+    survives: k < phi and w > 0, the label itself passes the threshold and reaches z. So a feature
+        that no two views share, rho = 0, may start above the threshold (log_escape_time -inf) and
+        does not survive training without end, which takes its head weight to 0.
     log_escape_time: logarithm of the time at which k falls to phi: -inf if it starts there, inf
         if it never does.
     signal_to_noise_before, signal_to_noise_after: mean over deviation given the label, of h and z.
@@ -98,7 +100,7 @@ def survival(
         "weight_after": v1 * v2 * np.where(loud, ratio, faint),
         "head_weight": v2,
         "effective_threshold": k,
-        "survives": k < phi,
+        "survives": (k < phi) & (v1 * v2 > 0),
         "log_escape_time": escape,
         "signal_to_noise_before": signal_to_noise(phi, sigma, 0.0),
         "signal_to_noise_after": signal_to_noise(phi, sigma, k),
