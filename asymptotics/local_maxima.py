@@ -114,6 +114,8 @@ def local_maxima(function: Function, low: Array, high: Array, count: int) -> Max
         size = np.abs(at.slope[inside]) + at.noise[inside]
         error[inside] = size / np.abs(curvature[inside])
         status[inside[~(sound & (error[inside] < _LOCATED))]] = NOT_CONVERGED
+    # the middle of a plateau can be unsolved between nodes that are
+    status[~np.isfinite(at.height)] = NOT_CONVERGED
     level = (right > left) & np.isnan(curvature)
     start, stop = (np.where(level, nodes.x[node], np.nan) for node in (left, right))
     return Maxima(

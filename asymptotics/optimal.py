@@ -39,6 +39,7 @@ RANGES = {
     "temperature": (1e-2, 1e2),
     "augmentation": (1e-2, 1e1),
 }
+_WIDEST = (1e-12, 1e12)  # beyond it the saddle points are lost one by one
 _PER_DECADE = 8
 _JOINT_NODES = 17  # a parameter
 _CHUNK = 64  # problems scanned together
@@ -119,6 +120,8 @@ def _range(heights: Heights, name: str, given: tuple[float, float] | None) -> tu
         low, high = (float(end) for end in given)
         if not 0 < low < high < np.inf:
             raise InvalidInput(f"bounds of {name} must be 0 < low < high, got {low:g}:{high:g}")
+        if low < _WIDEST[0] or high > _WIDEST[1]:
+            raise InvalidInput(f"bounds of {name} must lie in 1e-12:1e12, got {low:g}:{high:g}")
         return np.full(heights.size, np.log(low)), np.full(heights.size, np.log(high))
     ends = np.tile(np.log(RANGES[name])[:, None], heights.size)
     if name == "ridge":

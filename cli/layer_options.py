@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 feature_options = decorated(
     grid_option("--strength", "phi of every kind of feature, 0 or 1e-50..1e50: a list or grid."),
-    grid_option("--noise", "sigma of every kind, 0 or 1e-50..1e50: noise that is new in each view."),
+    grid_option("--noise", "sigma of every kind, 0 or 1e-50..1e50: noise new in each view."),
     grid_option(
         "--correlation",
         "rho in [0, 1]: what the two views share of a feature.",

@@ -78,7 +78,8 @@ def command(output: Any, as_json: bool, seed: int, **options: Any) -> int:
 
     sizes = {n: np.size(parameters[n]) for n in MULTICLASS_SWEPT if n in parameters}
     varied = [name for name, size in sizes.items() if size > 1]
-    config = configuration("multiclass", options | {"seed": seed})
+    named = {"seed": seed, "means": options["means"] and str(options["means"])}
+    config = configuration("multiclass", options | named)
     if not varied and output is None and "objective" not in parameters:
         _one_point(parameters, seed, as_json)
         return 0
@@ -164,7 +165,7 @@ def _one_point(parameters: dict[str, Any], seed: int, as_json: bool) -> None:
         click.echo(f"{name.replace('_', ' '):<22}{shown}")
     click.echo("confusion matrix (a row is a true class)")
     for line in found.confusion:
-        click.echo("  ".join(f"{value:.6f}" for value in line))
+        click.echo("  ".join(f"{value:z.6f}" for value in line))
 
 
 def _grid(
@@ -179,7 +180,7 @@ def _grid(
 
     sizes = {n: np.size(parameters[n]) for n in MULTICLASS_SWEPT if n in parameters}
     size = int(np.prod(list(sizes.values())))
-    with progress_bar(size, "multiclass", 10) as progress:
+    with progress_bar(size, "multiclass", 2) as progress:
         table = multiclass_curve(seed=seed, progress=progress, **parameters)
     trained = "objective" in parameters
     boundaries = _boundaries(parameters, sizes) if trained else []
@@ -200,7 +201,8 @@ def _grid(
         print_table(table.rows(), [*(varied or [axis]), *names, "error_estimate", "status"])
     failed = int(np.sum(~table["converged"]))
     if failed:
-        click.echo(f"asymptotics: {failed} of {len(table)} points did not converge", err=True)
+        text = f"{failed} of {len(table)} points have no limit or did not converge; see status"
+        click.echo(f"asymptotics: {text}", err=True)
     return 3 if failed else 0
 
 

@@ -103,7 +103,7 @@ def _summary(value: Any) -> Any:
     """A long grid by its ends and length; `arguments` holds the grid as it was typed."""
     if isinstance(value, np.ndarray) and value.size > 64:
         return {"first": value[0], "last": value[-1], "count": value.size}
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def write(

@@ -98,11 +98,23 @@ def _parameters(options: dict[str, Any]) -> dict[str, Any]:
     """The parameters of `pretraining_curve`; conflicts are usage errors."""
     if options["gain"] is not None:
         raise click.UsageError("--gain cannot be given: it is what the pairs train")
+    if options["depth"] is not None and options["encoder"] != "balanced":
+        raise click.UsageError("--depth needs --encoder balanced")
+    if options["depth"] not in (None, 2):
+        raise click.UsageError(
+            f"--depth: only a balanced net of 2 layers is known here, got {options['depth']}"
+        )
     if options["loss"] is None:
         for name in ("sampling_ratio", "ridge", "num_samples"):
             if options[name] is not None:
                 raise click.UsageError(f"--{name.replace('_', '-')} needs a --loss")
-        dropped = ("gain", "loss", "prior", "intercept", "ridge_convention", "encoder")
+        if options["encoder"] == "balanced":
+            raise click.UsageError("--encoder needs a --loss")
+        dropped: tuple[str, ...] = ("gain", "loss", "ridge_convention", "encoder", "depth")
+        if not options["intercept"]:
+            if np.size(options["prior"]) > 1:
+                raise click.UsageError("--prior needs a --loss or an --intercept")
+            dropped += ("prior", "intercept")
         return {name: value for name, value in options.items() if name not in dropped}
     if options["sampling_ratio"] is None:
         raise click.UsageError("--sampling-ratio is required with --loss")

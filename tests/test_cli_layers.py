@@ -111,7 +111,8 @@ def test_groups_may_come_in_any_proportions(call, training):
 def test_the_sub_class_collapses_faster_after_the_head(call):
     code, out, _ = call(
         "layers", "classes", "--strength", "2,1.5,1", "--noise", "1", "--correlation", "0.8",
-        "--class-share", "0,0.99", "--readout-noise", "0.01", *PROBE, "--sampling-ratio", "4", "--json",
+        "--class-share", "0,0.99", "--readout-noise", "0.01", *PROBE, "--sampling-ratio", "4",
+        "--json",
     )  # fmt: skip
     rows = json.loads(out)["rows"]
     assert code == 0

@@ -118,3 +118,13 @@ def test_conflicts_are_one_line(call, arguments, code, message):
     assert (found, out) == (code, "")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_file_of_a_spectrum_is_named_in_the_json(call, tmp_path):
+    path = tmp_path / "spectrum.json"
+    content = {"eigenvalues": [1, 2], "weights": [0.5, 0.5], "squared_means": [1, 1]}
+    path.write_text(json.dumps(content))
+    point = ("--loss", "square", "--sampling-ratio", 2, "--spectrum", path)
+    code, out, _ = call("optimal", "--over", "ridge", *point, "--json")
+    assert code == 0
+    assert json.loads(out)["config"]["parameters"]["spectrum"] == str(path)

@@ -116,6 +116,8 @@ def test_files_that_hold_no_images_are_refused_in_one_line(tmp_path):
         (tmp_path / "absent.npz", "not a readable"),
         (saved(features=np.ones((20, 3))), "no array labels"),
     ]
+    (tmp_path / "text.npz").write_text("no archive")
+    cases.append((tmp_path / "text.npz", "not an archive of arrays"))
     for path, message in cases:
         with pytest.raises(InvalidInput, match=message):
             read_digits(path)
@@ -123,6 +125,10 @@ def test_files_that_hold_no_images_are_refused_in_one_line(tmp_path):
         (np.zeros((30, 3)), np.arange(30) % 2, "not all equal"),
         (np.eye(30), np.arange(29) % 2, "one per image"),
         (np.eye(30), np.arange(30) % 5, "10 images"),
+        (np.eye(30), np.where(np.arange(30) % 2, np.nan, 0.0), "finite numbers or names"),
+        (np.eye(30), np.arange(30) % 2 + 0j, "finite numbers or names"),
+        (np.where(np.eye(30) > 0, np.nan, 0.0), np.arange(30) % 2, "finite"),
+        (np.eye(30), np.zeros(30), "two or more classes"),
     ):
         with pytest.raises(InvalidInput, match=message):
             Digits.of(features, labels)
@@ -238,8 +244,23 @@ def test_values_out_of_range_are_refused(blobs_file):
             )
     with pytest.raises(InvalidInput, match="head must be one of"):
         Pretraining(head="none")
-    with pytest.raises(InvalidInput, match="temperature"):
-        Pretraining(temperature=0.0)
+    for name, values in (("temperature", (0.0, 1e-300, 1e300)), ("noise", (-1.0, 1e300))):
+        for value in values:
+            with pytest.raises(InvalidInput, match=name):
+                Pretraining(**{name: value})
+
+
+def test_networks_and_probes_that_see_nothing_are_errors_of_one_line(blobs_file):
+    digits, _ = read_digits(blobs_file)
+    alone = Pretraining(hidden=1, outputs=1, steps=5, batch_size=32)
+    with pytest.raises(NotConverged, match="an output vanished"):
+        pretrain(digits, 0.5, alone, np.random.default_rng(0))
+    features = np.repeat(np.random.default_rng(1).standard_normal((9, 2)), 2, axis=1)
+    labels = np.arange(9) % 2
+    with pytest.raises(NotConverged, match="singular at ridge 1e-300"):
+        probe_accuracy((features, labels), (features, labels), 2, 1e-300)
+    with pytest.raises(InvalidInput, match="9 labelled pairs are of one class"):
+        probe_accuracy((features, 0 * labels), (features, labels), 2, 1.0)
 
 
 def test_the_figure_shows_both_digits_and_their_difference(blobs_file):

@@ -6,8 +6,8 @@ import click
 import numpy as np
 import pytest
 
-from asymptotics.errors import InvalidInput, NotConverged
-from asymptotics.multiclass.sweep import multiclass_accuracy
+from asymptotics.errors import AsymptoticsError, InvalidInput, NotConverged
+from asymptotics.multiclass.sweep import multiclass_accuracy, multiclass_curve
 from cli.multiclass import command
 
 POINT = ["--classes", "3", "--signal", "2", "--sampling-ratio", "2"]
@@ -106,3 +106,43 @@ def test_usage_errors_say_what_is_missing(invoke, arguments, message):
 def test_a_bad_value_is_an_invalid_input(invoke):
     with pytest.raises(InvalidInput, match="loss for K classes"):
         invoke(*POINT, "--loss", "hinge", "--ridge", "1")
+
+
+def test_a_file_of_means_is_named_in_the_json_of_a_grid(invoke, tmp_path):
+    path = tmp_path / "means.json"
+    path.write_text(json.dumps({"means": [[1, 0], [-1, 0], [0, 1]]}))
+    arguments = ("--means", path, "--loss", "square", "--ridge", 1, "--sampling-ratio", "1,2")
+    code, out = invoke(*arguments, "--json")
+    assert code == 0
+    assert json.loads(out)["config"]["parameters"]["means"] == str(path)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"signal": 1e100},
+        {"sampling_ratio": 1e300, "ridge": 1e300},
+        {"ridge": 1e-300},
+        {"gain": 1e200},
+        {"priors": [1e-300, 0.5, 0.5], "intercept": True},
+        {"loss": "softmax", "signal": 1e100},
+        {"loss": "softmax", "priors": [1e-12, 0.5, 0.5 - 1e-12], "intercept": True},
+        {"loss": "nearest-mean", "ridge": None, "priors": [1e-300, 0.5, 0.5]},
+        {"classes": None, "signal": None, "means": [[], []]},
+    ],
+)
+def test_what_leaves_double_precision_is_an_error_of_one_line(extra):
+    point = {"classes": 3, "signal": 2.0, "sampling_ratio": 1.0, "loss": "square", "ridge": 0.1}
+    with pytest.raises(AsymptoticsError) as caught:
+        multiclass_accuracy(**point | extra)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_head_that_loses_the_means_shrinks_and_a_dimension_is_two_or_more():
+    point = {"classes": 3, "signal": 2.0, "sampling_ratio": 1.0, "loss": "square", "ridge": 0.1}
+    lost = multiclass_curve(**point, objective="spectral", augmentation=1e100).rows()[0]
+    assert lost["regime"] == "shrinkage"
+    assert lost["accuracy_after"] == pytest.approx(1 / 3, abs=1e-12)
+    cosine = {"objective": "cosine-scaled", "augmentation": 1.0, "temperature": 1.0}
+    with pytest.raises(InvalidInput, match="dimension must be >= 2, got 1"):
+        multiclass_curve(**point, **cosine, dimension=1)

@@ -175,3 +175,14 @@ def test_the_geometry_reduces_to_scalars():
     np.testing.assert_allclose(means, 0.4 / 2 / 0.8 * contrast_basis(3), atol=1e-15)
     expected = (0.4 / 0.8) ** 2 / 6 + 0.2 / (2.0 * 0.64)
     np.testing.assert_allclose(spread, expected * np.eye(2), atol=1e-15)
+
+
+@pytest.mark.parametrize("prior", [1e-6, 1e-3, 0.02])
+def test_two_classes_one_of_them_rare_are_logistic_regression_with_an_intercept(prior):
+    # theta = theta_1 - theta_2 has the penalty lambda |theta|^2/4
+    point = {"signal": 1.5, "sampling_ratio": 3.0, "intercept": True}
+    found = multiclass_accuracy(
+        classes=2, priors=[prior, 1 - prior], loss="softmax", ridge=0.01, **point
+    )
+    binary = accuracy(prior=prior, loss="logistic", ridge=0.005, **point)
+    assert found.test_error == pytest.approx(float(binary.test_error), abs=1e-10)

@@ -481,3 +481,17 @@ def test_a_choice_that_the_problem_does_not_have_is_refused(over, changed, messa
     problem = {"loss": "square", "signal": 1.0, "sampling_ratio": 1.5}
     with pytest.raises(InvalidInput, match=message):
         best(over, **problem | changed)
+
+
+def test_the_middle_of_a_plateau_that_is_not_known_is_not_converged():
+    def level(x, problem):
+        known = np.where(x == 0.0, np.nan, 1.0)
+        return Slopes(known, 0 * known, 1e-12 * known)
+
+    found = local_maxima(level, np.array([-1.0]), np.array([1.0]), 4)
+    assert found.status.tolist() == ["not converged"]
+
+
+def test_bounds_without_end_are_refused():
+    with pytest.raises(InvalidInput, match="bounds of ridge must lie in 1e-12:1e12"):
+        best("ridge", {"ridge": (1e-300, 1e300)}, loss="square", signal=1.0, sampling_ratio=1.0)

@@ -56,6 +56,10 @@ def test_exit_codes_and_usage_errors():
     for extra, text in (
         (("--gain", 2), "--gain"),
         (("--ridge", 1), "--ridge needs a --loss"),
+        (("--depth", 3), "--depth needs --encoder balanced"),
+        (("--encoder", "balanced"), "--encoder needs a --loss"),
+        (("--encoder", "balanced", "--depth", 3), "only a balanced net of 2 layers"),
+        (("--prior", "0.1,0.2"), "--prior needs a --loss or an --intercept"),
         (("--loss", "square", "--sampling-ratio", 1), "--ridge is required"),
         (("--loss", "max-margin"), "--sampling-ratio is required"),
     ):

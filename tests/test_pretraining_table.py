@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 
 from asymptotics import InvalidInput, accuracy, projector
 from asymptotics.pretraining.boundaries import boundaries, is_map
-from asymptotics.pretraining.table import pretraining_curve
+from asymptotics.pretraining.table import NO_ORDER, NO_TRACE, pretraining_curve
 from asymptotics.pretraining.transition import critical_ratio, full_rank_ratio
 from asymptotics.pretraining_plot import check_quantity, plot_pretraining, plot_pretraining_map
 
@@ -76,7 +77,7 @@ def test_points_without_a_limit_are_marked_and_not_filled_in():
         loss="max-margin",
         sampling_ratio=[1.0, 9.0],
     )
-    assert table["status"].tolist() == ["no limit", "converged", "no limit", "no limit"]
+    assert table["status"].tolist() == [NO_TRACE, "converged", NO_TRACE, "no limit"]
     assert np.isnan(table["accuracy_after"]).tolist() == [True, False, True, True]
     assert np.isfinite(table["overlap"]).all()
     at_half = table.rows()[0]
@@ -84,9 +85,39 @@ def test_points_without_a_limit_are_marked_and_not_filled_in():
     assert at_half["accuracy_before"] is not None
 
 
+def test_the_status_says_why_there_is_no_head():
+    points = {"signal": 1.0, "augmentation": 0.5, "pretraining_ratio": [0.3, 0.5, 0.75, 3.0]}
+    table = pretraining_curve(**points, output_fraction=0.2)
+    assert table["status"].tolist() == [NO_ORDER, NO_TRACE, NO_ORDER, "converged"]
+
+
+def test_few_outputs_reach_the_best_threshold_for_the_prior():
+    def right(threshold, separation):
+        return 0.1 * ndtr(separation - threshold) + 0.9 * ndtr(separation + threshold)
+
+    points = {"signal": 2.0, "augmentation": 1.0, "pretraining_ratio": [1.5, 20.0]}
+    found = pretraining_curve(**points, **PROBE, prior=0.1, intercept=True)
+    below, above = found.rows()
+    assert below["accuracy_few_outputs"] == 0.9
+    searched = minimize_scalar(lambda t: -right(t, 2.0 * above["overlap"]), (0.0, 1.0), tol=1e-12)
+    assert above["accuracy_few_outputs"] == pytest.approx(-searched.fun, abs=1e-12)
+    assert np.all(found["accuracy_after"] <= found["bayes_after"])
+    alone = pretraining_curve(**points, prior=0.1, intercept=True)
+    for name in ("accuracy_few_outputs", "bayes_after"):
+        np.testing.assert_array_equal(alone[name], found[name])
+    through_zero = pretraining_curve(**points, **PROBE, prior=0.1)["accuracy_few_outputs"]
+    np.testing.assert_allclose(through_zero, ndtr(2.0 * found["overlap"]), atol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
+        (MAP | {"signal": 1e100}, r"signal must lie in \[0, 100\], got 1e\+100"),
+        (MAP | {"augmentation": 1e-200}, "augmentation must lie in"),
+        (MAP | {"pretraining_ratio": 1e200}, "pretraining_ratio must lie in"),
+        (MAP | {"output_fraction": [0.0, 1.0]}, r"output_fraction must lie in \(0, 1\], got 0"),
+        (MAP | PROBE | {"encoder": "balanced", "depth": 3}, "of 2 layers, got .* depth 3"),
+        (MAP | PROBE | {"depth": 2}, "got encoder fixed with depth 2"),
         ({"augmentation": 1.0, "pretraining_ratio": 1.0}, "signal is required"),
         ({**MAP, "ridge": 1.0}, "ridge needs a loss"),
         ({**MAP, "loss": "square"}, "sampling_ratio is required"),

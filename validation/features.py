@@ -3,77 +3,34 @@
 The samples are split into folds. Each fold is held out once: from the others, the training part,
 come the centre (midpoint of the class means), the estimated geometry with its prediction, and the
 subsets to which the real probe is fitted; the held-out fold only scores those fits. Theory and
-caveats: docs/theory/features.md.
+caveats: docs/theory/features.md. More than two classes: `validation.class_features`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from asymptotics.errors import InvalidInput
+from validation.class_covariances import estimate_covariances
+from validation.covariance_prediction import predict_with_covariances
 from validation.estimated_geometry import EstimatedGeometry, estimate_geometry
 from validation.feature_file import LabelledFeatures
-from validation.prediction import PREDICTED, predict
+from validation.feature_record import FeatureCurve, worst_status
+from validation.held_out import (
+    jackknife_interval,
+    measured_accuracy,
+    split_folds,
+    training_sizes,
+)
+from validation.prediction import predict
 from validation.probes import NotSeparable, Separable, fit_probe
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class FeatureCurve:
-    """Predicted against measured accuracy over training sizes; arrays have one entry a size.
-
-    predicted, predicted_low, predicted_high: mean over the folds of the prediction and of the
-        ends of its interval (the folds share samples, so averaging does not shorten it); nan
-        where some fold has no prediction, see `status`.
-    measured: mean held-out accuracy of the fitted probe; nan where a fit does not exist
-        (`num_failed` counts them).
-    standard_error: of `measured`, bounded from above (features.md, equation 11).
-    status: "predicted", "no limit", "not resolved" (`validation.prediction`).
-    dimension: p, without the `num_constant` dropped columns; sampling_ratio = num_samples/p.
-    feature_variance: tr(Shat)/p, the natural unit of the ridge.
-    prior: fraction of the label +1, `classes[1]`.
-    """
-
-    num_samples: NDArray[np.intp]
-    sampling_ratio: Array
-    predicted: Array
-    predicted_low: Array
-    predicted_high: Array
-    measured: Array
-    standard_error: Array
-    num_failed: NDArray[np.intp]
-    status: NDArray[np.str_]
-    loss: str
-    ridge: float | None
-    intercept: bool
-    level: float
-    dimension: int
-    num_constant: int
-    num_total: int
-    num_training: int
-    num_folds: int
-    num_subsets: int
-    prior: float
-    feature_variance: float
-    classes: tuple[object, object]
-
-    def rows(self) -> list[dict[str, object]]:
-        """One flat dictionary a size, None for what is missing."""
-        columns = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if isinstance(getattr(self, f.name), np.ndarray)
-        }
-        return [
-            {name: _plain(column[i]) for name, column in columns.items()}
-            for i in range(self.num_samples.size)
-        ]
 
 
 def feature_curve(
@@ -83,6 +40,7 @@ def feature_curve(
     ridge: float | None = None,
     *,
     intercept: bool = False,
+    class_covariances: bool = False,
     num_samples: Sequence[int] | None = None,
     num_folds: int = 5,
     num_subsets: int = 8,
@@ -97,60 +55,89 @@ def feature_curve(
     ridge: in the units of the features squared (see `feature_variance`).
     intercept: fit one and predict with it, at the measured class sizes. Without it the probe
         passes through the midpoint of the class means and class sizes do not matter.
+    class_covariances: predict with a covariance for each class instead of a pooled one. The
+        interval is then the jackknife over the folds.
 
     Raises InvalidInput for too few samples or sizes out of range.
     """
-    folds = _split(data.labels, num_folds, rng)
+    folds = split_folds(data.labels, num_folds, rng)
     training = min(len(data.labels) - len(fold) for fold in folds)
-    sizes = _sizes(num_samples, training)
+    sizes = training_sizes(num_samples, training)
     if num_subsets < 2:
         raise InvalidInput(f"num_subsets must be at least 2, got {num_subsets}")
     parts = [np.setdiff1d(np.arange(len(data.labels)), fold) for fold in folds]
     prior = float(np.mean(data.labels > 0))
-    p = data.features.shape[1]
     geometry = stack_geometries(
         [estimate_geometry(data.features[part], data.labels[part]) for part in parts]
     )
-    prediction = predict(
-        geometry.broadcast_to((len(sizes), num_folds)),
-        loss,
-        sizes[:, None] / p,
-        ridge,
-        intercept,
-        prior,
-    )
-    low, high = prediction.interval(level)
-    failed = prediction.status != PREDICTED
-    first_failed = prediction.status[np.arange(len(sizes)), np.argmax(failed, axis=1)]
+    if class_covariances:
+        accuracy, status = _with_covariances(data, parts, loss, sizes, ridge, intercept)
+        low, high = jackknife_interval(accuracy, level)
+    else:
+        prediction = predict(
+            geometry.broadcast_to((len(sizes), num_folds)),
+            loss,
+            sizes[:, None] / geometry.dimension,
+            ridge,
+            intercept,
+            prior,
+        )
+        accuracy, status = prediction.accuracy, prediction.status
+        low, high = (end.mean(axis=1) for end in prediction.interval(level))
     with threadpool_limits(1):
         scores = [
             _scores(data, part, fold, sizes, num_subsets, rng, loss, ridge, intercept)
             for part, fold in zip(parts, folds, strict=True)
         ]
-    measured, error, num_failed = _measured(scores, sizes / training)
+    measured, error, num_failed = measured_accuracy(scores, sizes / training)
     return FeatureCurve(
         num_samples=sizes,
-        sampling_ratio=sizes / p,
-        predicted=prediction.accuracy.mean(axis=1),
-        predicted_low=low.mean(axis=1),
-        predicted_high=high.mean(axis=1),
+        sampling_ratio=sizes / geometry.dimension,
+        predicted=accuracy.mean(axis=1),
+        predicted_low=low,
+        predicted_high=high,
         measured=measured,
         standard_error=error,
         num_failed=num_failed,
-        status=np.where(failed.any(axis=1), first_failed, PREDICTED),
+        status=worst_status(status),
         loss=loss,
         ridge=ridge,
         intercept=intercept,
+        class_covariances=class_covariances,
         level=level,
-        dimension=p,
+        dimension=geometry.dimension,
         num_constant=data.num_constant,
         num_total=len(data.labels),
         num_training=training,
         num_folds=num_folds,
         num_subsets=num_subsets,
-        prior=prior,
+        priors=(1 - prior, prior),
         feature_variance=float(np.mean(geometry.eigenvalues)),
         classes=data.classes,
+    )
+
+
+def _with_covariances(
+    data: LabelledFeatures,
+    parts: Sequence[NDArray[np.intp]],
+    loss: str,
+    sizes: NDArray[np.intp],
+    ridge: float | None,
+    intercept: bool,
+) -> tuple[Array, NDArray[np.str_]]:
+    """(accuracy, status), (sizes, folds), from a covariance for each class.
+
+    Class sizes matter even without an intercept: the larger class's covariance weighs more.
+    """
+    share, found = float(np.mean(data.labels > 0)), []
+    priors = np.array([1 - share, share])
+    for part in parts:
+        second = (data.labels[part] > 0).astype(np.intp)
+        estimate = estimate_covariances(data.features[part], second, shared=False)
+        found.append(predict_with_covariances(estimate, loss, sizes, priors, ridge, intercept))
+    return (
+        np.stack([x.accuracy for x in found], axis=1),
+        np.stack([x.status for x in found], axis=1),
     )
 
 
@@ -197,42 +184,6 @@ def _scores(
     return scores
 
 
-def _measured(scores: list[Array], share: Array) -> tuple[Array, Array, NDArray[np.intp]]:
-    """(mean accuracy, its standard error, failed fits) per size (features.md, equation 11).
-
-    Test samples: the scatter of each one's mean score. Training sets, with `share` = n/N_train:
-    subsets of one pool vary by s^2 >= sigma^2 (1 - share), and the finite pool adds
-    sigma^2 n/N <= sigma^2 share (K - 1)/K.
-    """
-    accuracy = np.stack([fold.mean(axis=2) for fold in scores], axis=1)  # sizes, folds, subsets
-    by_sample = np.concatenate([fold.mean(axis=1) for fold in scores], axis=1)
-    _, num_folds, num_subsets = accuracy.shape
-    within = np.mean(np.var(accuracy, axis=2, ddof=1), axis=1)
-    variance = (
-        np.var(by_sample, axis=1, ddof=1) / by_sample.shape[1]
-        + within / (num_folds * num_subsets)
-        + within * share * (1 - 1 / num_folds) / (1 - share)
-    )
-    failed = np.sum(np.isnan(accuracy), axis=(1, 2))
-    return by_sample.mean(axis=1), np.sqrt(variance), failed
-
-
-def _split(labels: Array, num_folds: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Random folds with the classes in proportion."""
-    counts = [int(np.sum(labels == sign)) for sign in (1.0, -1.0)]
-    if num_folds < 2:
-        raise InvalidInput(f"num_folds must be at least 2, got {num_folds}")
-    if min(counts) < max(num_folds, 10):
-        raise InvalidInput(
-            f"each class needs {max(num_folds, 10)} samples or more, got {counts[1]} and "
-            f"{counts[0]}"
-        )
-    order = [rng.permutation(np.flatnonzero(labels == sign)) for sign in (1.0, -1.0)]
-    # the classes are dealt in one round, so that folds differ by one sample at most
-    dealt = np.concatenate(order)
-    return [np.sort(dealt[k::num_folds]) for k in range(num_folds)]
-
-
 def _stratified(labels: Array, size: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """`size` indices without replacement, the classes in proportion and both present."""
     positive, negative = np.flatnonzero(labels > 0), np.flatnonzero(labels < 0)
@@ -244,27 +195,3 @@ def _stratified(labels: Array, size: int, rng: np.random.Generator) -> NDArray[n
             rng.choice(negative, size - share, replace=False),
         ]
     )
-
-
-def _sizes(requested: Sequence[int] | None, training: int) -> NDArray[np.intp]:
-    """The training sizes, increasing."""
-    if requested is None:
-        lowest, highest = max(4, training // 10), 2 * training // 3
-        return np.unique(np.geomspace(lowest, highest, 6).round().astype(np.intp))
-    sizes = np.asarray(requested)
-    if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu":
-        raise InvalidInput("num_samples must be a list of whole numbers")
-    if np.any(np.diff(sizes) <= 0):
-        raise InvalidInput(f"num_samples must increase, got {sizes.tolist()}")
-    if sizes[0] < 2 or sizes[-1] > training - 2:
-        raise InvalidInput(
-            f"num_samples must lie between 2 and {training - 2} (the training part less 2), got "
-            f"{sizes[0]} to {sizes[-1]}"
-        )
-    return sizes.astype(np.intp)
-
-
-def _plain(value: object) -> object:
-    """A Python number or string; None for nan."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(plain, float) and np.isnan(plain) else plain

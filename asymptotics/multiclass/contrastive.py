@@ -82,6 +82,8 @@ def trained_head(
     if objective == "cosine-scaled":
         if on_simplex is None:
             raise InvalidInput("cosine-scaled for K classes needs equal classes on a simplex")
+        if dimension is not None and not dimension >= 2:
+            raise InvalidInput(f"dimension must be >= 2, got {dimension:g}")
         scale = _positive("temperature", temperature) * _positive("dimension", dimension)
         minima = cosine_scaled_minima(
             CosineScaled(mixture.classes, on_simplex, augmentation, scale)

@@ -62,26 +62,39 @@ def multiclass_limit(
     Sobol points that six or more classes in general position need. Raises NotConverged where the
     fixed point is not found or the error estimate exceeds `tolerance`.
     """
-    radius = problem.behind.simplex_radius()
-    if problem.loss != "softmax":
-        found = closed_logits(problem)
-        limit = (
-            _judged(problem, [found], found.distance, seed)
-            if radius is None
-            else _exchangeable(problem, found, found.distance)
-        )
-    elif radius is None:
-        limit = _judged(problem, *softmax_logits(problem, seed), seed)
-    else:
-        limit = _simplex_softmax(problem, radius, seed)
-    _check_distances(limit)
+    try:
+        # what leaves the range of doubles on the way shows in the residuals, which are checked
+        with np.errstate(all="ignore"):
+            limit = _limit(problem, seed)
+            _check_distances(limit)
+    except np.linalg.LinAlgError as error:
+        raise NotConverged(
+            f"{_named(problem)}: {error}; signal, ridge, gain or a prior is too extreme"
+        ) from None
     if not limit.error_estimate <= tolerance:
         raise NotConverged(
-            f"{problem.loss} with {problem.mixture.classes} classes at n/p = "
-            f"{problem.sampling_ratio:g}: error estimate {limit.error_estimate:.1e} exceeds "
+            f"{_named(problem)}: error estimate {limit.error_estimate:.1e} exceeds "
             f"{tolerance:g}; try a larger ridge or tolerance"
         )
     return limit
+
+
+def _named(problem: MulticlassProblem) -> str:
+    ridge = "" if problem.ridge is None else f", ridge {problem.ridge:g}"
+    classes = problem.mixture.classes
+    return f"{problem.loss} with {classes} classes at n/p = {problem.sampling_ratio:g}{ridge}"
+
+
+def _limit(problem: MulticlassProblem, seed: int) -> MulticlassLimit:
+    radius = problem.behind.simplex_radius()
+    if problem.loss != "softmax":
+        found = closed_logits(problem)
+        if radius is None:
+            return _judged(problem, [found], found.distance, seed)
+        return _exchangeable(problem, found, found.distance)
+    if radius is None:
+        return _judged(problem, *softmax_logits(problem, seed), seed)
+    return _simplex_softmax(problem, radius, seed)
 
 
 def _check_distances(limit: MulticlassLimit) -> None:
@@ -101,8 +114,8 @@ def _check_distances(limit: MulticlassLimit) -> None:
     worst = float(np.max(reached - there))
     if not worst <= 1e-8 * (1 + float(np.max(reached))) + 100 * limit.error_estimate:
         raise NotConverged(
-            f"{limit.problem.loss}: the logits separate two classes by {worst:.1e} more than the "
-            "features can; try a larger ridge"
+            f"{_named(limit.problem)}: the logits separate two classes by {worst:.1e} more than "
+            "the features can; try a larger ridge"
         )
 
 

@@ -35,7 +35,7 @@ class MulticlassMixture:
     bulk_weights: Array
 
     def __post_init__(self) -> None:
-        if self.means.ndim != 2 or not 2 <= len(self.means) <= MOST_CLASSES:
+        if self.means.ndim != 2 or not (2 <= len(self.means) <= MOST_CLASSES and self.means.size):
             raise InvalidInput(
                 f"means must be K rows of r numbers with K in 2..{MOST_CLASSES}, got the shape "
                 f"{self.means.shape}"

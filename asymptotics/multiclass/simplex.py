@@ -128,10 +128,10 @@ class SimplexEquations:
             guess = x + slope * (there - here)
             try:
                 found, _ = replace(self, ridge=float(np.exp(there))).solve(rule, guess)
-            except NotConverged:
+            except NotConverged as error:
                 stride /= 3
                 if stride < 1e-3:
-                    raise
+                    raise NotConverged(f"{error}, on the way to {self.ridge:g}") from None
                 continue
             slope = (found - x) / (there - here)
             x, here, stride = found, there, min(1.5 * stride, 2.0)

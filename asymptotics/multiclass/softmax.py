@@ -137,7 +137,7 @@ class SoftmaxEquations:
 
 
 def first_orders(geometry: BlockGeometry, rule: GaussianRule, intercept: bool) -> Orders:
-    """Near the solution on a coarse rule: followed from a large ridge, where p = 1/K, to its own.
+    """Near the solution on a coarse rule: followed from a large ridge, where p is pi or 1/K.
 
     Predicted along the secant in log ridge, with a step that adapts. Raises NotConverged.
     """
@@ -149,7 +149,13 @@ def first_orders(geometry: BlockGeometry, rule: GaussianRule, intercept: bool) -
 
     end = float(np.log(geometry.ridge))
     here = max(end, float(np.log(1 + np.max(geometry.means**2))))
-    x = solved(here, _shrunk_to_zero(geometry))
+    try:
+        x = solved(here, _shrunk_to_zero(geometry, intercept))
+    except (NotConverged, np.linalg.LinAlgError):
+        raise NotConverged(
+            f"softmax with {classes} classes at n/p = {geometry.sampling_ratio:g}: no start at "
+            f"ridge {np.exp(here):.2g}; take the rarest class less rare, or the means smaller"
+        ) from None
     slope, stride = np.zeros_like(x), 1.0
     while here > end:
         there = max(here - stride, end)
@@ -158,17 +164,23 @@ def first_orders(geometry: BlockGeometry, rule: GaussianRule, intercept: bool) -
         except (NotConverged, np.linalg.LinAlgError):
             stride /= 3
             if stride < 0.02:
-                raise
+                raise NotConverged(
+                    f"softmax with {classes} classes at n/p = {geometry.sampling_ratio:g}: no path "
+                    f"led below ridge {np.exp(here):.2g}, down to {geometry.ridge:g}; try a larger "
+                    "ridge"
+                ) from None
             continue
         slope = (found - x) / (there - here)
         x, here, stride = found, there, min(1.5 * stride, 1.5)
     return Orders.unpacked(x, classes)
 
 
-def _shrunk_to_zero(geometry: BlockGeometry) -> Orders:
-    """The point of a probe shrunk to zero: p = 1/K, f = e_k - 1/K."""
-    classes = len(geometry.priors)
+def _shrunk_to_zero(geometry: BlockGeometry, intercept: bool) -> Orders:
+    """The point of a probe shrunk to zero: f = e_k - p, p = pi with an intercept, else 1/K."""
+    priors, classes = geometry.priors, len(geometry.priors)
     basis = contrast_basis(classes)
-    curvature = np.eye(classes - 1) / classes
-    noise = (basis.T * geometry.priors) @ basis
-    return Orders(curvature, basis, noise, np.zeros(classes - 1))
+    p = priors if intercept else np.full(classes, 1 / classes)
+    pulls = basis - p @ basis
+    curvature = (basis.T * p) @ basis - np.outer(p @ basis, p @ basis)
+    noise = (pulls.T * priors) @ pulls
+    return Orders(curvature, pulls, noise, basis.T @ np.log(p))

@@ -187,7 +187,8 @@ def multiclass_row(
     before = known[key]
     ok = bool(row["converged"] and before["converged"])
     strongest, weakest = float(trained.gains[0]), float(trained.gains[-1])
-    signs = np.sign(np.round(np.log(trained.gains), 10))
+    with np.errstate(divide="ignore"):
+        signs = np.sign(np.round(np.log(trained.gains), 10))
     regimes = {(1.0,): "expansion", (-1.0,): "shrinkage", (0.0,): "isotropic"}
     return {
         "gain": strongest,

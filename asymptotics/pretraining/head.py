@@ -35,9 +35,6 @@ def pretrained(
     output_fraction within a degenerate eigenvalue (docs/theory/pretraining.md).
     """
     fraction = np.asarray(output_fraction, dtype=float)
-    bad = fraction[~((fraction > 0) & (fraction <= 1))]
-    if bad.size:
-        raise InvalidInput(f"output_fraction must lie in (0, 1], got {bad.flat[0]}")
     pairs = Pairs(*np.broadcast_arrays(signal, pretraining_ratio, augmentation, fraction)[:3])
     fraction = np.broadcast_to(fraction, pairs.shape)
     c = pairs.aspect
@@ -69,7 +66,13 @@ def pretrained(
 
 
 def exists(pairs: Pairs, output_fraction: Array) -> NDArray[np.bool_]:
-    """Where the head has a limit: N/p is not 1/2, and the k-th output's eigenvalue is below 1."""
+    """Where the head has a limit: N/p is not 1/2, and the k-th output's eigenvalue is below 1.
+
+    Raises InvalidInput for an `output_fraction` outside (0, 1].
+    """
+    bad = output_fraction[~((output_fraction > 0) & (output_fraction <= 1))]
+    if bad.size:
+        raise InvalidInput(f"output_fraction must lie in (0, 1], got {bad.flat[0]:g}")
     c = pairs.aspect
     enough = np.where(c < 2, output_fraction > _aligned(c), output_fraction >= _aligned(c))
     return np.asarray(enough & (c != 2))

@@ -20,16 +20,19 @@ from asymptotics.errors import InvalidInput
 
 Array = NDArray[np.float64]
 
+# beyond these the closed forms lose all their digits, and accuracies are 1/2 or 1 to rounding
+_RANGES = {"signal": (0.0, 1e2), "pretraining_ratio": (1e-8, 1e8), "augmentation": (1e-8, 1e8)}
+
 
 @dataclass(frozen=True)
 class Pairs:
     """A batch of training sets; the arrays broadcast.
 
-    signal: R >= 0, half the distance of the class means.
+    signal: R >= 0, half the distance of the class means, up to 100.
     pretraining_ratio: N/p > 0, pairs per dimension.
     augmentation: sigma > 0. Without noise all views agree and the loss ranks no direction.
 
-    Raises InvalidInput.
+    The last two from 1e-8 to 1e8. Raises InvalidInput.
     """
 
     signal: Array
@@ -44,6 +47,10 @@ class Pairs:
             good = np.isfinite(values) & ((values > 0) | (values == 0) & (lowest == ">= 0"))
             if not np.all(good):
                 raise InvalidInput(f"{name} must be finite and {lowest}, got {values[~good][0]}")
+            low, high = _RANGES[name]
+            outside = values[(values < low) | (values > high)]
+            if outside.size:
+                raise InvalidInput(f"{name} must lie in [{low:g}, {high:g}], got {outside[0]:g}")
             arrays[name] = values
         try:
             broadcast = np.broadcast_arrays(*arrays.values())

@@ -7,15 +7,15 @@ pretraining_curve(signal=2, pretraining_ratio=[1.5, 3, 10], augmentation=0.5,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from asymptotics.conventions import mean_ridge
 from asymptotics.errors import InvalidInput
-from asymptotics.limits import CONVERGED, NO_LIMIT, limit
+from asymptotics.limits import CONVERGED, limit
 from asymptotics.mixture import isotropic_mixture
 from asymptotics.pretraining import transition
 from asymptotics.pretraining.balanced import balanced
@@ -44,6 +44,9 @@ SWEPT = (
 _CHUNK = 2048
 _REQUIRED = ("signal", "augmentation", "pretraining_ratio")
 _OF_LIMIT = ("accuracy", "test_error", "converged", "status")
+# status of a point without a head
+NO_TRACE = "no limit: N/p = 1/2"
+NO_ORDER = "no limit: k within the aligned outputs"
 _OF_PROBE = ("sampling_ratio", "ridge", "num_samples", "prior")
 
 
@@ -53,18 +56,21 @@ def pretraining_curve(*, progress: Progress | None = None, **parameters: Any) ->
     signal R, augmentation sigma, pretraining_ratio N/p, output_fraction k/p (default 1); with a
     `loss` also sampling_ratio n/p, ridge, ridge_convention, num_samples, prior, intercept, as in
     `asymptotics.make_problem`, and encoder: before the head stands the representation itself
-    ("fixed", default) or the first layer of a balanced two-layer net ("balanced"). Columns:
+    ("fixed", default) or the first layer of a balanced two-layer net ("balanced"). The head does
+    not see prior and intercept; without a loss they only set the columns of best probes. Columns:
 
     transition: the N/p > 1 above which the first output learns the signal (inf without a signal).
     learned, overlap, eigenvalue: of the first output (`asymptotics.pretraining.transition`).
-    accuracy_few_outputs: Phi(R overlap), of any consistent probe on finitely many outputs.
+    accuracy_few_outputs: of the best probe on finitely many outputs: Phi(R overlap), and with an
+        intercept that of the best threshold for the prior (pretraining.md, few-outputs).
     gain, expansion_measure: of the head with `output_fraction`, and rank_fraction, rank(W)/p.
-    bayes_after: Phi(sqrt(nu^T S^+ nu)), the best that is left after the head.
+    bayes_after: the same at sqrt(nu^T S^+ nu), the best that is left after the head.
     accuracy, accuracy_before, accuracy_after, test_error_before, test_error_after, residual,
         error_estimate, threshold: of the probe, with a loss; `accuracy` is that after the head.
     converged, status.
 
-    A point without a limit, of the probe or (at N/p = 1/2) of the head, is nan with its status.
+    A point without a limit is nan with its status: "no limit" of the probe, and of the head
+    `NO_TRACE` (N/p = 1/2) or `NO_ORDER` (N < p, and k too small for the loss to rank the outputs).
     `progress(k)` is called as k more points are done. Raises InvalidInput.
     """
     points, fixed = product(parameters)
@@ -91,8 +97,9 @@ def product(parameters: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, 
         if name not in given:
             raise InvalidInput(f"{name} is required")
     if "loss" not in given:
-        given.pop("prior", None)  # the head sees second moments: no class is rarer than another
-        unused = [name for name in _OF_PROBE if name in given]
+        if not given.get("intercept"):
+            given.pop("prior", None)  # the head sees second moments: no class is rarer
+        unused = [name for name in _OF_PROBE if name in given and name != "prior"]
         if unused:
             raise InvalidInput(f"{unused[0]} needs a loss")
     elif "sampling_ratio" not in given:
@@ -114,7 +121,8 @@ def columns_of(points: Mapping[str, Array], fixed: Mapping[str, Any]) -> dict[st
     # where there is no head, any other keeps its place until it is struck out
     ratio = np.where(there, pairs.pretraining_ratio, 2.0)
     geometry = pretrained(pairs.signal, ratio, pairs.augmentation, np.where(there, fraction, 1.0))
-    known = head_columns(geometry)
+    best = partial(_best, points.get("prior", 0.5), bool(fixed.get("intercept")))
+    known = head_columns(geometry) | {"bayes_after": best(geometry.separation())}
     if fixed.get("loss") is not None:
         known |= probe_columns(points, fixed, geometry)
     else:
@@ -125,11 +133,12 @@ def columns_of(points: Mapping[str, Array], fixed: Mapping[str, Any]) -> dict[st
         "learned": transition.learned(pairs),
         "overlap": overlap,
         "eigenvalue": transition.eigenvalue(pairs),
-        "accuracy_few_outputs": ndtr(pairs.signal * overlap),
+        "accuracy_few_outputs": best(pairs.signal * overlap),
     }
     for name, values in known.items():
         if name == "status":
-            columns[name] = np.where(there, values, NO_LIMIT)
+            why = np.where(pairs.aspect == 2, NO_TRACE, NO_ORDER)
+            columns[name] = np.where(there, values, why)
         elif name == "converged":
             columns[name] = values & there
         elif name.endswith("_before") and fixed.get("encoder") != "balanced":
@@ -146,8 +155,14 @@ def head_columns(geometry: PretrainedGeometry) -> dict[str, NDArray[Any]]:
         "gain": gain,
         "expansion_measure": gain**2,
         "rank_fraction": geometry.rank_fraction(),
-        "bayes_after": ndtr(geometry.separation()),
     }
+
+
+def _best(prior: Array | float, intercept: bool, separation: Array) -> Array:
+    """Accuracy of the best linear classifier at sqrt(nu^T S^+ nu) = `separation`."""
+    mixture = isotropic_mixture(separation, prior)
+    problem = Problem(mixture, loss="bayes", sampling_ratio=1.0, intercept=intercept)
+    return np.asarray(limit(problem).accuracy)
 
 
 def probe_columns(
@@ -160,6 +175,11 @@ def probe_columns(
     after, encoder = limit(problem, geometry=geometry), fixed.get("encoder") or "fixed"
     if encoder not in ENCODERS:
         raise InvalidInput(f"encoder must be one of {', '.join(ENCODERS)}, got {encoder!r}")
+    if fixed.get("depth") is not None and (encoder != "balanced" or fixed["depth"] != 2):
+        raise InvalidInput(
+            "depth: before a pretrained head there is the representation itself or the first layer "
+            f"of a balanced net of 2 layers, got encoder {encoder} with depth {fixed['depth']}"
+        )
     if encoder == "balanced":
         first_layer = limit(problem, geometry=balanced(geometry))
         before = {name: getattr(first_layer, name) for name in _OF_LIMIT}

@@ -56,6 +56,11 @@ class Digits:
             raise InvalidInput(
                 f"labels must be one per image, got shapes {values.shape} and {pixels.shape}"
             )
+        known = values.dtype.kind in "biuUS" or (
+            values.dtype.kind == "f" and np.all(np.isfinite(values))
+        )
+        if not known:
+            raise InvalidInput(f"labels must be finite numbers or names, got {values.dtype}")
         classes, numbers, counts = np.unique(values, return_inverse=True, return_counts=True)
         if classes.size < 2 or np.min(counts) < _FEWEST:
             raise InvalidInput(
@@ -83,6 +88,8 @@ def read_digits(path: str | Path) -> tuple[Digits, str]:
     """`features` and `labels` of an .npz file, and a digest of its bytes. Raises InvalidInput."""
     try:
         content = Path(path).read_bytes()
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("not an archive of arrays")
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in ("features", "labels") if name not in archive.files]
             arrays = {name: archive[name] for name in archive.files}

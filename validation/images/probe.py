@@ -27,9 +27,12 @@ def probe_accuracy(
     """Share of the test sample that the probe fitted to the training sample classifies right.
 
     Each sample is (representations n x p, labels). Raises InvalidInput for a representation that
-    does not vary, NotConverged where the normal equations are not solved to 1e-8.
+    does not vary or a sample of one class, NotConverged where the normal equations are not solved
+    to 1e-8.
     """
     features, labels = training
+    if np.ptp(labels) == 0:
+        raise InvalidInput(f"the probe's {labels.size} labelled pairs are of one class: take more")
     mean = features.mean(axis=0)
     centred = features - mean
     targets = np.eye(num_classes)[labels]
@@ -40,7 +43,10 @@ def probe_accuracy(
         raise InvalidInput("the representation does not vary, or the ridge is not positive")
     pull = centred.T @ (targets - offset) / len(centred)
     system = covariance + penalty * np.eye(len(covariance))
-    theta = scipy.linalg.solve(system, pull, assume_a="pos")
+    try:
+        theta = scipy.linalg.cho_solve(scipy.linalg.cho_factor(system), pull)
+    except scipy.linalg.LinAlgError:
+        raise NotConverged(f"the probe's equations are singular at ridge {ridge:g}") from None
     residual = np.linalg.norm(system @ theta - pull) / np.linalg.norm(pull)
     if not residual <= _TOLERANCE:
         raise NotConverged(

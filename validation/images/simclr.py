@@ -20,7 +20,8 @@ class Pretraining:
     """head: "linear" or "relu". hidden: width of h. outputs: of z. temperature: of NT-Xent.
 
     noise: standard deviation of the pixels' noise in a view, pixels being in [0, 1]. batch_size:
-    images a step, 2B views. rate: of Adam, falling to 0 as a cosine. Raises InvalidInput.
+    images a step, 2B views. rate: of Adam, falling to 0 as a cosine. noise up to 1000, temperature
+    from 1e-6 to 1e6. Raises InvalidInput.
     """
 
     head: str = "linear"
@@ -39,9 +40,13 @@ class Pretraining:
                 raise InvalidInput(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not (np.isfinite(self.noise) and self.noise >= 0):
             raise InvalidInput(f"noise must be finite and >= 0, got {self.noise}")
+        if not self.noise <= 1e3:
+            raise InvalidInput(f"noise must be at most 1000, got {self.noise:g}")
         if not (np.isfinite(self.rate) and self.rate > 0):
             raise InvalidInput(f"rate must be finite and > 0, got {self.rate}")
         Cosine(self.temperature)
+        if not 1e-6 <= self.temperature <= 1e6:
+            raise InvalidInput(f"temperature must lie in [1e-6, 1e6], got {self.temperature:g}")
 
 
 def pretrain(
@@ -57,10 +62,13 @@ def pretrain(
         views = [augment(images, drop, setting.noise, rng) for _ in range(2)]
         layers = forward(parameters, np.concatenate(views))
         embeddings = layers[-1][None]
-        loss, slope = objective.gradient(np, embeddings, slice(0, embeddings.shape[1]))
-        if not np.isfinite(loss[0]):
+        # an embedding of length zero has no direction: the slope is then nan, and refused
+        with np.errstate(divide="ignore", invalid="ignore"):
+            loss, slope = objective.gradient(np, embeddings, slice(0, embeddings.shape[1]))
+        if not (np.isfinite(loss[0]) and np.all(np.isfinite(slope))):
             raise NotConverged(
-                f"training diverged at step {step}: take a rate below {setting.rate:g}"
+                f"training diverged, or an output vanished, at step {step}: take more hidden units "
+                f"or outputs, a larger temperature, or a rate below {setting.rate:g}"
             )
         rate = setting.rate * 0.5 * (1 + np.cos(np.pi * step / setting.steps))
         adam.descend(parameters, backward(parameters, layers, slope[0]), rate)
