@@ -10,7 +10,7 @@ import numpy as np
 
 from asymptotics.conventions import RIDGE_CONVENTIONS
 from cli.files import read_spectrum
-from cli.grids import grid_option
+from cli.grids import decorated, grid_option
 from cli.output import (
     configuration,
     json_option,
@@ -21,46 +21,50 @@ from cli.output import (
     write,
 )
 
+multiclass_options = decorated(
+    click.option(
+        "--loss",
+        required=True,
+        metavar="NAME",
+        help="square (one-hot labels), softmax (need --ridge); nearest-mean (refuses it).",
+    ),
+    grid_option("--sampling-ratio", "n/p > 0, samples per dimension.", required=True),
+    grid_option("--classes", "K, 2 to 10, on a simplex."),
+    grid_option("--signal", "R >= 0, distance of each class mean from their centre."),
+    click.option(
+        "--means",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Means in any position instead of --classes and --signal: means (K rows) and "
+        "optionally covariance and priors in a .json or .npz.",
+    ),
+    grid_option("--priors", "K class probabilities.  [default: equal]"),
+    click.option("--intercept", is_flag=True, help="Fit an unpenalised intercept for each class."),
+    grid_option("--ridge", "Penalty > 0, in the --ridge-convention."),
+    click.option(
+        "--ridge-convention",
+        type=click.Choice(RIDGE_CONVENTIONS),
+        default="mean",
+        show_default=True,
+        help="As in the other commands, of the squared length of all weights.",
+    ),
+    grid_option("--num-samples", "n, for the ridge conventions sum and C."),
+    grid_option("--gain", "a >= 0 along all directions of the class means.  [default: 1]"),
+    grid_option("--gains", "A gain for each mean direction, most between-class variance first."),
+    click.option(
+        "--objective",
+        metavar="NAME",
+        help="Contrastive objective that trains the head: spectral, inner-product, "
+        "inner-product-fixed-norm, cosine-scaled (simplex).",
+    ),
+    grid_option("--augmentation", "sigma >= 0, deviation of the augmentation noise."),
+    grid_option("--temperature", "tau > 0, of inner-product-fixed-norm and cosine-scaled."),
+    grid_option("--dimension", "d >= 2, of cosine-scaled."),
+)
+
 
 @click.command("multiclass")
-@click.option(
-    "--loss",
-    required=True,
-    metavar="NAME",
-    help="square (one-hot labels), softmax (need --ridge); nearest-mean (refuses it).",
-)
-@grid_option("--sampling-ratio", "n/p > 0, samples per dimension.", required=True)
-@grid_option("--classes", "K, 2 to 10, on a simplex.")
-@grid_option("--signal", "R >= 0, distance of each class mean from their centre.")
-@click.option(
-    "--means",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Means in any position instead of --classes and --signal: means (K rows) and optionally "
-    "covariance and priors in a .json or .npz.",
-)
-@grid_option("--priors", "K class probabilities.  [default: equal]")
-@click.option("--intercept", is_flag=True, help="Fit an unpenalised intercept for each class.")
-@grid_option("--ridge", "Penalty > 0, in the --ridge-convention.")
-@click.option(
-    "--ridge-convention",
-    type=click.Choice(RIDGE_CONVENTIONS),
-    default="mean",
-    show_default=True,
-    help="As in the other commands, of the squared length of all weights.",
-)
-@grid_option("--num-samples", "n, for the ridge conventions sum and C.")
-@grid_option("--gain", "a >= 0 along all directions of the class means.  [default: 1]")
-@grid_option("--gains", "A gain for each mean direction, most between-class variance first.")
-@click.option(
-    "--objective",
-    metavar="NAME",
-    help="Contrastive objective that trains the head: spectral, inner-product, "
-    "inner-product-fixed-norm, cosine-scaled (simplex).",
-)
-@grid_option("--augmentation", "sigma >= 0, deviation of the augmentation noise.")
-@grid_option("--temperature", "tau > 0, of inner-product-fixed-norm and cosine-scaled.")
-@grid_option("--dimension", "d >= 2, of cosine-scaled.")
+@multiclass_options
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @output_option()
 @json_option
@@ -73,7 +77,7 @@ def command(output: Any, as_json: bool, seed: int, **options: Any) -> int:
     Example: asymptotics multiclass --classes 3 --signal 2 --loss softmax --sampling-ratio 2
     --ridge 0.1 --objective spectral --augmentation 0.25:3:12
     """
-    parameters = _parameters(options)
+    parameters = read_multiclass(options)
     from asymptotics.multiclass.sweep import MULTICLASS_SWEPT
 
     sizes = {n: np.size(parameters[n]) for n in MULTICLASS_SWEPT if n in parameters}
@@ -86,7 +90,7 @@ def command(output: Any, as_json: bool, seed: int, **options: Any) -> int:
     return _grid(parameters, seed, varied, config, output, as_json)
 
 
-def _parameters(options: dict[str, Any]) -> dict[str, Any]:
+def read_multiclass(options: dict[str, Any]) -> dict[str, Any]:
     """The parameters of `asymptotics.multiclass.sweep`; conflicts are usage errors."""
     given = {name: value for name, value in options.items() if value is not None}
     if "means" in given and "signal" in given:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
-from cli.grids import grid_option
+from cli.grids import decorated, grid_option
 from cli.options import check_ridge, encoder_option, probe_options
 from cli.output import (
     configuration,
@@ -19,16 +19,20 @@ from cli.output import (
     write,
 )
 
+pretraining_options = decorated(
+    grid_option("--signal", "R >= 0, half the distance of the class means.", required=True),
+    grid_option("--pretraining-ratio", "N/p > 0, unlabelled pairs per dimension.", required=True),
+    grid_option("--augmentation", "sigma > 0, deviation of the augmentation noise.", required=True),
+    grid_option("--output-fraction", "k/p in (0, 1], outputs that the head keeps.  [default: 1]"),
+    probe_options(required=False),
+    grid_option("--prior", "P(y = 1), between 0 and 1.", default="0.5", show_default=True),
+    click.option("--intercept", is_flag=True, help="Fit an unpenalised intercept."),
+    encoder_option,
+)
+
 
 @click.command("pretraining")
-@grid_option("--signal", "R >= 0, half the distance of the class means.", required=True)
-@grid_option("--pretraining-ratio", "N/p > 0, unlabelled pairs per dimension.", required=True)
-@grid_option("--augmentation", "sigma > 0, deviation of the augmentation noise.", required=True)
-@grid_option("--output-fraction", "k/p in (0, 1], outputs that the head keeps.  [default: 1]")
-@probe_options(required=False)
-@grid_option("--prior", "P(y = 1), between 0 and 1.", default="0.5", show_default=True)
-@click.option("--intercept", is_flag=True, help="Fit an unpenalised intercept.")
-@encoder_option
+@pretraining_options
 @click.option(
     "--quantity",
     metavar="NAME",
@@ -49,7 +53,7 @@ def command(output: Any, as_json: bool, quantity: str | None, cuts: Any, **optio
     Example: asymptotics pretraining --signal 2 --pretraining-ratio 0.1:100:60:log
     --augmentation 0.1:3:40 -o pretraining.pdf
     """
-    parameters = _parameters(options)
+    parameters = read_pretraining(options)
     from asymptotics.pretraining.boundaries import AXES, boundaries, is_map
     from asymptotics.pretraining.table import SWEPT, pretraining_curve
 
@@ -94,7 +98,7 @@ def command(output: Any, as_json: bool, quantity: str | None, cuts: Any, **optio
     return 3 if failed else 0
 
 
-def _parameters(options: dict[str, Any]) -> dict[str, Any]:
+def read_pretraining(options: dict[str, Any]) -> dict[str, Any]:
     """The parameters of `pretraining_curve`; conflicts are usage errors."""
     if options["gain"] is not None:
         raise click.UsageError("--gain cannot be given: it is what the pairs train")

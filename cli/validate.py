@@ -20,7 +20,8 @@ from cli.options import (
     training_options,
 )
 from cli.running import RUN, level_option, run_options, split_options
-from cli.validate_layers import COMMANDS
+from cli.validate_heads import COMMANDS as HEADS
+from cli.validate_layers import COMMANDS as LAYERS
 from cli.verdict import judge
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def command() -> None:
     """
 
 
-for each in COMMANDS:
+for each in (*HEADS, *LAYERS):
     command.add_command(each)
 
 

@@ -152,3 +152,21 @@ def test_bad_input_is_one_line_and_its_exit_code(call, arguments, code, message)
     assert out == ""
     assert message in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("multiclass", "--classes", "3", "--loss", "nearest-mean", "--sampling-ratio", "1.5"),
+        ("pretraining", "--pretraining-ratio", "6", "--augmentation", "1"),
+    ],
+)
+def test_other_checks_have_the_same_verdicts(call, arguments):
+    code, out, err = call(
+        "validate", *arguments, "--signal", "2", "--trials", "8", "--jobs", "1", "--json"
+    )
+    content = json.loads(out)
+    assert content["agreement"] is {0: True, 3: None, 4: False}[code]
+    assert code != 4  # a right theory
+    assert all(abs(row["z"]) < 5 for row in content["rows"])
+    assert err.count("\n") == 1
