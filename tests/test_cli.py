@@ -270,3 +270,13 @@ def test_a_closed_pipe_is_not_an_error():
 )
 def test_grid_syntax(text, expected):
     np.testing.assert_allclose(parse_grid(text, "--x"), expected, rtol=1e-14)
+
+
+def test_a_spectrum_file_is_named_in_the_configuration(call, tmp_path):
+    path = tmp_path / "spectrum.json"
+    path.write_text('{"eigenvalues": [1, 2], "weights": [0.5, 0.5], "squared_means": [1, 1]}')
+    code, out, _ = call(
+        "curve", "--spectrum", path, "--loss", "averaging", "--sampling-ratio", "1,2", "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["config"]["parameters"]["spectrum"] == str(path)
