@@ -12,7 +12,9 @@ the rest, the bulk, is diagonal in one basis for all the covariances.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,32 +59,19 @@ class Components:
 
     def take(self, points: Points) -> Components:
         """The geometries of flat indices `points`."""
-
-        def chosen(x: Array, kept: int) -> Array:
-            size = int(np.prod(self.shape))
-            return x.reshape(size, *x.shape[x.ndim - kept :])[points]
-
-        return replace(
-            self,
-            means=chosen(self.means, 2),
-            covariances=chosen(self.covariances, 3),
-            bulk_eigenvalues=chosen(self.bulk_eigenvalues, 2),
-            bulk_weights=chosen(self.bulk_weights, 1),
-        )
+        size = int(np.prod(self.shape))
+        return self._map(lambda x, own: x.reshape(size, *own)[points])
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Components:
         """The same geometry over a batch of the given shape."""
+        return self._map(lambda x, own: np.broadcast_to(x, shape + own))
 
-        def over(x: Array, kept: int) -> Array:
-            return np.broadcast_to(x, shape + x.shape[x.ndim - kept :])
-
-        return replace(
-            self,
-            means=over(self.means, 2),
-            covariances=over(self.covariances, 3),
-            bulk_eigenvalues=over(self.bulk_eigenvalues, 2),
-            bulk_weights=over(self.bulk_weights, 1),
-        )
+    def _map(self, function: Callable[[Array, tuple[int, ...]], Array]) -> Components:
+        """function(array, shape of one point's) of every array of the batch."""
+        names = ("means", "covariances", "bulk_eigenvalues", "bulk_weights")
+        depth = len(self.shape)
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return replace(self, **{n: function(x, x.shape[depth:]) for n, x in arrays.items()})
 
     def resolvent(self, ridge: Array, curvature: Array) -> Resolvent:
         """G at lambda = `ridge` (points,) and Vhat = `curvature` (S, points)."""

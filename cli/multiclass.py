@@ -82,8 +82,7 @@ def command(output: Any, as_json: bool, seed: int, **options: Any) -> int:
 
     sizes = {n: np.size(parameters[n]) for n in MULTICLASS_SWEPT if n in parameters}
     varied = [name for name, size in sizes.items() if size > 1]
-    named = {"seed": seed, "means": options["means"] and str(options["means"])}
-    config = configuration("multiclass", options | named)
+    config = configuration("multiclass", options | {"seed": seed})
     if not varied and output is None and "objective" not in parameters:
         _one_point(parameters, seed, as_json)
         return 0

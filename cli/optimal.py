@@ -61,8 +61,6 @@ def command(over: str, bounds: str | None, output: Any, as_json: bool, **options
     with progress_bar(size, "optimal", 65) as progress:
         table = best(names, ranges, progress, **parameters)
     given = {name: value for name, value in options.items() if name not in names}
-    for name in ("spectrum", "arrays"):
-        given[name] = given[name] and str(given[name])
     config = configuration("optimal", given | {"over": list(names), "bounds": ranges})
     varied = [name for name, count in sizes.items() if count > 1]
     if output is not None:

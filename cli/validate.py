@@ -224,12 +224,7 @@ def _validate(
 
     # where it ran is no part of what was computed
     computed = {k: v for k, v in options.items() if k not in RUN}
-    return judge(name, computed | _files(options), run, verb, parameters, draw)
-
-
-def _files(options: dict[str, Any]) -> dict[str, str]:
-    names = ("spectrum", "arrays")
-    return {name: str(options[name]) for name in names if options.get(name) is not None}
+    return judge(name, computed, run, verb, parameters, draw)
 
 
 def _lines(

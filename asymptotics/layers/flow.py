@@ -23,6 +23,7 @@ from asymptotics.layers.decay import (
     reduced_decay,
     stable_share,
 )
+from asymptotics.layers.optimum import check_layer
 
 Array = NDArray[np.float64]
 
@@ -47,9 +48,7 @@ class FeatureFlow:
 
     def layer(self, layer: int) -> Array:
         """w_i(t)^{l/L}, (T, ..., d): the weight after layer l; 1 at l = 0, the input."""
-        if not 0 <= layer <= self.depth:
-            raise InvalidInput(f"layer must be in 0..{self.depth}, got {layer}")
-        return np.asarray(self.weight ** (layer / self.depth))
+        return np.asarray(self.weight ** (check_layer(layer, self.depth) / self.depth))
 
     def learned(self, share: float = 0.5) -> NDArray[np.bool_]:
         """(T, ..., d): whether a feature has `share` of its final weight. Lost ones never have."""

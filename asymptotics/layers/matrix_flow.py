@@ -21,7 +21,7 @@ from scipy.integrate import solve_ivp
 from asymptotics.errors import InvalidInput, NotConverged
 from asymptotics.layers.decay import check_decay, check_depth
 from asymptotics.layers.flow import check_times
-from asymptotics.layers.optimum import LayerWeights
+from asymptotics.layers.optimum import LayerWeights, check_layer
 from asymptotics.layers.second_moments import SecondMoments
 
 Array = NDArray[np.float64]
@@ -45,10 +45,8 @@ class LayerFlow:
 
     def gram(self, layer: int) -> Array:
         """(W_l ... W_1)^T (W_l ... W_1) = G^l at every time, (T, d, d); the identity at l = 0."""
-        if not 0 <= layer <= self.depth:
-            raise InvalidInput(f"layer must be in 0..{self.depth}, got {layer}")
         gram = np.swapaxes(self.first_layer, -1, -2) @ self.first_layer
-        return np.asarray(np.linalg.matrix_power(gram, layer))
+        return np.asarray(np.linalg.matrix_power(gram, check_layer(layer, self.depth)))
 
 
 def layer_flow(
