@@ -70,8 +70,10 @@ class Components:
         """function(array, shape of one point's) of every array of the batch."""
         names = ("means", "covariances", "bulk_eigenvalues", "bulk_weights")
         depth = len(self.shape)
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in names}
-        return replace(self, **{n: function(x, x.shape[depth:]) for n, x in arrays.items()})
+        moved: dict[str, Any] = {
+            name: function(x, x.shape[depth:]) for name in names for x in [getattr(self, name)]
+        }
+        return replace(self, **moved)
 
     def resolvent(self, ridge: Array, curvature: Array) -> Resolvent:
         """G at lambda = `ridge` (points,) and Vhat = `curvature` (S, points)."""
