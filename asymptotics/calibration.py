@@ -18,9 +18,9 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from asymptotics.errors import InvalidInput
-from asymptotics.gauss import REACH
 from asymptotics.limits import Limit
 from asymptotics.margins import MarginLaws
+from asymptotics.prox_rule import REACH
 
 Array = NDArray[np.float64]
 

@@ -203,6 +203,11 @@ class ComponentSaddlePoint:
         return np.asarray(pull + noise + heaviest * t1.max(axis=0) / delta)
 
     @property
+    def batch(self) -> int:
+        """512 points, of matrices each."""
+        return 512
+
+    @property
     def fits_intercept(self) -> bool:
         """Whether b is an unknown."""
         return self.intercept

@@ -33,6 +33,11 @@ class Equations(Protocol):
         ...
 
     @property
+    def batch(self) -> int:
+        """How many points to solve together: few enough for the cache, many enough for numpy."""
+        ...
+
+    @property
     def fits_intercept(self) -> bool:
         """Whether b is an unknown."""
         ...

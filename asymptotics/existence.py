@@ -58,19 +58,24 @@ def separability_of(geometry: Geometry, prior: Array | None) -> Array:
     # scipy.optimize takes as long to import as everything else together
     from asymptotics.thresholds import separability
 
-    return _of_rank(geometry, lambda radius: separability(radius, prior).threshold)
+    return _of_rank(geometry, prior, lambda *at: separability(*at).threshold)
 
 
 def collapse_of(geometry: Geometry, prior: Array) -> Array:
     """n/p above which the hinge probe with an intercept is zero (`thresholds.hinge_collapse`)."""
     from asymptotics.thresholds import hinge_collapse
 
-    return _of_rank(geometry, lambda radius: hinge_collapse(radius, prior))
+    return _of_rank(geometry, prior, hinge_collapse)
 
 
-def _of_rank(geometry: Geometry, threshold: Callable[[Array], Array]) -> Array:
-    """A threshold of the invariant signal, per dimension of S's range; infinite without noise."""
+def _of_rank(geometry: Geometry, prior: Array | None, threshold: Callable[..., Array]) -> Array:
+    """A threshold of the invariant signal, per dimension of S's range; infinite without noise.
+
+    Points of one signal and prior share it: a grid has many of them.
+    """
     radius = geometry.separation()
     finite = np.isfinite(radius)
-    star = threshold(np.where(finite, radius, 0.0))
+    parameters = [np.where(finite, radius, 0.0)] + ([] if prior is None else [prior])
+    different, which = np.unique(np.stack(parameters), axis=1, return_inverse=True)
+    star = threshold(*different)[np.ravel(which)]
     return np.where(finite, geometry.rank_fraction() * star, np.inf)

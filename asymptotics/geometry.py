@@ -113,7 +113,11 @@ class Spectrum:
 
     def take(self, points: Points) -> Spectrum:
         """The spectra of flat indices `points`."""
-        return self._map(lambda x: x.reshape(-1, x.shape[-1])[points], np.ravel(self.free)[points])
+        # an atom's numbers lie together: sums over a few atoms are then sums of long arrays
+        return self._map(
+            lambda x: np.take(x.reshape(-1, x.shape[-1]).T, points, axis=1).T,
+            np.ravel(self.free)[points],
+        )
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Spectrum:
         """The same spectrum over a batch of the given shape."""
@@ -131,19 +135,21 @@ class Spectrum:
     def resolvent_moments(self, ridge: Array, curvature: Array) -> tuple[Array, Array]:
         """The module's sums; directions of zero variance drop out of the traces."""
         s = self.eigenvalues
-        denominator = ridge[..., None] + curvature[..., None] * s
+        denominator = curvature[..., None] * s
+        denominator += ridge[..., None]
         with np.errstate(divide="ignore", invalid="ignore"):
             inverse = np.where(denominator > 0, 1 / denominator, 0.0)
+            by_curvature = np.where(self.free > 0, 1 / curvature, 0.0)
         ratio = s * inverse
         w, c = self.weights * ratio, self.squared_means * inverse
-        traces, overlaps = [], []
-        for power in (1, 2, 3):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                unreached = np.where(self.free > 0, self.free / curvature**power, 0.0)
-            traces.append(w.sum(axis=-1))
-            overlaps.append(c.sum(axis=-1) + unreached)
-            w, c = w * ratio, c * ratio
-        return np.stack(traces), np.stack(overlaps)
+        unreached = self.free * by_curvature
+        traces, overlaps = np.empty((2, 3, *w.shape[:-1]))
+        for power in range(3):
+            traces[power], overlaps[power] = w.sum(axis=-1), c.sum(axis=-1) + unreached
+            w *= ratio
+            c *= ratio
+            unreached = unreached * by_curvature
+        return traces, overlaps
 
     def separation(self) -> Array:
         """sqrt(sum_k c_k / s_k + f)."""

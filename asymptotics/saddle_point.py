@@ -22,7 +22,7 @@ d T_j / d Vhat = -j T_{j+1}.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from scipy.special import expit
 
 from asymptotics.channel import answer
 from asymptotics.gauss import margin_moments
-from asymptotics.geometry import Geometry
+from asymptotics.geometry import Geometry, Spectrum
 from asymptotics.losses import Loss
 from asymptotics.margins import MarginLaws
 
@@ -42,7 +42,8 @@ Points = NDArray[np.intp]
 class SaddlePoint:
     """A batch of equations: one loss, arrays of one length for everything else.
 
-    `prior` is P(y = 1) where an intercept is fitted, None where there is none.
+    `prior` is P(y = 1) where an intercept is fitted, None where there is none. `mean_scale` is what
+    m is measured by: overlaps_1 at ridge and curvature 1, 0 without a signal.
     """
 
     loss: Loss
@@ -50,6 +51,13 @@ class SaddlePoint:
     ridge: Array
     sampling_ratio: Array
     prior: Array | None = None
+    mean_scale: Array = field(default=None, repr=False)  # type: ignore[arg-type]
+
+    def __post_init__(self) -> None:
+        if self.mean_scale is None:
+            one = np.ones_like(self.ridge)
+            scale = self.geometry.resolvent_moments(one, one)[1][0]
+            object.__setattr__(self, "mean_scale", scale)
 
     @property
     def num_unknowns(self) -> int:
@@ -64,11 +72,12 @@ class SaddlePoint:
             ridge=self.ridge[points],
             sampling_ratio=self.sampling_ratio[points],
             prior=None if self.prior is None else self.prior[points],
+            mean_scale=self.mean_scale[points],
         )
 
     def order_parameters(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """(gamma, m, q, b) of the unknowns; b is 0 without an intercept."""
-        m, q = self.mean_scale() * np.exp(x[1]), np.exp(x[2])
+        m, q = self.mean_scale * np.exp(x[1]), np.exp(x[2])
         if self.prior is None:
             return np.exp(x[0]), m, q, np.zeros_like(q)
         kink = self.loss.kink
@@ -108,11 +117,6 @@ class SaddlePoint:
         assert self.prior is not None
         return np.where(self.prior >= 0.5, 1.0, -1.0)
 
-    def mean_scale(self) -> Array:
-        """What m is measured by: overlaps_1 at ridge and curvature 1, 0 without a signal."""
-        one = np.ones_like(self.ridge)
-        return self.geometry.resolvent_moments(one, one)[1][0]
-
     def channel(self, x: Array, nodes: int, quadrature: bool = False) -> tuple[Array, Array]:
         """(hats, derivatives): Vhat, mhat, qhat, E[y M'] and their slopes in the unknowns.
 
@@ -140,27 +144,27 @@ class SaddlePoint:
         """(residual, Jacobian) at x: shapes (unknowns, points), (unknowns, unknowns, points)."""
         (v, m_hat, q_hat, tilt), d = self.channel(x, nodes, quadrature)
         (t1, t2, t3), (b1, b2, b3) = self.geometry.resolvent_moments(self.ridge, v)
-        delta, scale = self.sampling_ratio, self.mean_scale()
+        delta, scale = self.sampling_ratio, self.mean_scale
         none = scale == 0
         b1_unit = np.where(none, 1.0, b1 / np.where(none, 1.0, scale))
         b2_by_b1 = np.where(none, 0.0, b2 / np.where(none, 1.0, b1))
-        energy = m_hat**2 * b2 + q_hat * t2 / delta
-        r = [np.log(t1 / delta) - x[0], np.log(m_hat * b1_unit) - x[1], np.log(energy) - x[2]]
-        jacobian = np.empty_like(d[: self.num_unknowns])
+        pull, noise = m_hat**2, q_hat / delta
+        energy = pull * b2 + noise * t2
+        r, jacobian = np.empty_like(x), np.empty_like(d[: self.num_unknowns])
+        r[0] = np.log(t1 / delta) - x[0]
+        r[1] = np.log(m_hat * b1_unit) - x[1]
+        r[2] = np.log(energy) - x[2]
         jacobian[0] = -(t2 / t1) * d[0]
         jacobian[1] = d[1] / m_hat - b2_by_b1 * d[0]
-        jacobian[2] = (
-            2 * m_hat * b2 * d[1]
-            + t2 / delta * d[2]
-            - 2 * (m_hat**2 * b3 + q_hat * t3 / delta) * d[0]
-        ) / energy
+        jacobian[2] = (2 * m_hat * b2 / energy) * d[1] + (t2 / delta / energy) * d[2]
+        jacobian[2] -= (2 * (pull * b3 + noise * t3) / energy) * d[0]
         for i in range(3):
             jacobian[i, i] -= 1
         if self.prior is not None:
             root = np.sqrt(q_hat)
-            r.append(tilt / root)
+            r[3] = tilt / root
             jacobian[3] = d[3] / root - 0.5 * tilt / (q_hat * root) * d[2]
-        return np.stack(r), jacobian
+        return r, jacobian
 
     def start(self, nodes: int) -> Array:
         """Unknowns near a solution: the square loss's, with the intercept balanced."""
@@ -182,7 +186,7 @@ class SaddlePoint:
         m = overlaps[0] * v / (1 + overlaps[0] * v)
         noise = traces[1] / delta * v**2
         q = (((1 - m) * v) ** 2 * overlaps[1] + (1 - m) ** 2 * noise) / (1 - noise)
-        scale = self.mean_scale()
+        scale = self.mean_scale
         log_m = np.log(np.where(scale > 0, m / np.where(scale > 0, scale, 1.0), 1.0))
         x = np.stack([log_gamma, log_m, np.log(q)])
         return x if self.prior is None else self.at_zero_intercept(x)
@@ -228,6 +232,12 @@ class SaddlePoint:
         x = x.copy()
         x[0] += np.log(factor)
         return x
+
+    @property
+    def batch(self) -> int:
+        """16384 points of a few atoms, 512 of many."""
+        few = isinstance(self.geometry, Spectrum) and self.geometry.eigenvalues.shape[-1] <= 16
+        return 16384 if few else 512
 
     @property
     def fits_intercept(self) -> bool:

@@ -93,7 +93,7 @@ def check_parameter(problem: Problem, parameter: str) -> None:
 
 
 def _unknowns(equations: SaddlePoint, gamma: Array, m: Array, q: Array, intercept: Array) -> Array:
-    scale = equations.mean_scale()
+    scale = equations.mean_scale
     with np.errstate(divide="ignore", invalid="ignore"):
         log_m = np.where(scale > 0, np.log(m) - np.log(scale), 0.0)
     x = np.stack([np.log(gamma), log_m, np.log(q), np.zeros_like(q)])
@@ -133,7 +133,7 @@ def _by_rule(
     """
     _, jacobian = equations.residual(x, nodes, quadrature)
     slope = _residual_slope(equations, x, direction, nodes, quadrature)
-    slope[1] = np.where(equations.mean_scale() > 0, slope[1], 0.0)
+    slope[1] = np.where(equations.mean_scale > 0, slope[1], 0.0)
     dx = newton_step(slope, jacobian)
     unit = np.eye(x.shape[0])[..., None] * np.ones(x.shape[1])
     still = np.zeros(x.shape[1])

@@ -134,6 +134,8 @@ def _best_intercept(offset: Array, prior: Array) -> Array:
 
 def _log_excess(offset: Array, b: Array, prior: Array, power: int) -> Array:
     """log E_y E[(Z - offset - y b)_+^power]."""
+    if not np.any(b):
+        return log_hinge(offset, power)
     return np.logaddexp(
         np.log(prior) + log_hinge(offset + b, power),
         np.log1p(-prior) + log_hinge(offset - b, power),
@@ -150,12 +152,14 @@ def log_hinge(at: Array, power: int) -> Array:
     middle = np.minimum(b, 8.0)
     mills = sqrt(pi / 2) * erfcx(np.maximum(middle, -35.0) / sqrt(2))
     closed = 1 - middle * mills if power == 1 else (1 + middle**2) * mills - middle
-    far = np.maximum(b, 8.0)[..., None]
-    x, weight = roots_laguerre(40)
-    tail = np.sum(weight * x**power * np.exp(-0.5 * (x / far) ** 2), axis=-1)
-    tail = tail / far[..., 0] ** (power + 1)
-    scaled = np.where(b > 8.0, tail, closed)
-    return np.log(scaled) - 0.5 * b**2 - 0.5 * np.log(2 * pi)
+    scaled = np.atleast_1d(closed)
+    far = np.atleast_1d(b > 8.0)
+    if np.any(far):
+        x, weight = roots_laguerre(40)
+        beyond = np.atleast_1d(b)[far]
+        inside = np.exp(-0.5 * (x / beyond[:, None]) ** 2)
+        scaled[far] = inside @ (weight * x**power) / beyond ** (power + 1)
+    return np.log(scaled).reshape(b.shape) - 0.5 * b**2 - 0.5 * np.log(2 * pi)
 
 
 def _root(function, lower: Array, upper: Array, *args: Array) -> Array:  # type: ignore[no-untyped-def]

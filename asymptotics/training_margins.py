@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from asymptotics.gauss import REACH, unit_rule
 from asymptotics.losses import Loss, Piece, Smooth, prox_bracket
+from asymptotics.prox_rule import REACH, unit_rule
 
 Array = NDArray[np.float64]
 

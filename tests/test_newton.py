@@ -53,3 +53,14 @@ def test_continuation_follows_a_root_down():
     found, size = continuation(at, x, start, end, nodes=1, tolerance=1e-13)
     np.testing.assert_allclose(found[0], [1e-2, 1.0], rtol=1e-6)
     assert np.all(size <= 1e-13)
+
+
+def test_a_step_solves_each_point_s_linear_system():
+    rng = np.random.default_rng(0)
+    for size in (2, 3, 4, 9):
+        jacobian = rng.normal(size=(size, size, 50))
+        jacobian[0, 0, :10] = 0.0  # a pivot is needed
+        residual = rng.normal(size=(size, 50))
+        expected = [-np.linalg.solve(jacobian[:, :, k], residual[:, k]) for k in range(50)]
+        step = newton_step(residual, jacobian)
+        np.testing.assert_allclose(step.T, expected, rtol=1e-9, atol=1e-11)

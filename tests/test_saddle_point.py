@@ -23,7 +23,7 @@ def random_equations(loss, points, rng, intercept=False, atoms=3):
     )
     unknowns = rng.uniform(-1, 1, (equations.num_unknowns, points))
     # margins beyond 1, or a large intercept, would make mhat of the square-like losses negative
-    unknowns[1] = np.log(0.5) - np.log(equations.mean_scale()) + 0.3 * unknowns[1]
+    unknowns[1] = np.log(0.5) - np.log(equations.mean_scale) + 0.3 * unknowns[1]
     unknowns[3:] *= 0.2
     return equations, unknowns
 

@@ -68,26 +68,44 @@ def _trapezoid_with_poles(scaled: Array, ratio: Array, step: float) -> Array:
     offsets = step * np.arange(-reach, reach + 1)
     weights = step / np.sqrt(2 * np.pi) * np.exp(-0.5 * offsets**2)
     nodes = ratio + offsets[:, None]
-    total = np.einsum("j,ji->i", weights, nodes * np.tanh(scaled * nodes))
-    poles = int(np.floor(6.0 * scaled.max(initial=0.0) / np.pi + 0.5))
-    for j in range(poles):
-        total += _pole(np.pi * (j + 0.5) / np.maximum(scaled, 1e-3), scaled, ratio, step)
+    height = scaled * nodes
+    np.tanh(height, out=height)
+    height *= nodes
+    total = weights @ height
+    # the first pole lowest, where most points have one that is seen
+    seen = np.flatnonzero(_is_seen(0.5 * np.pi / np.maximum(scaled, 1e-3), ratio, step))
+    total[seen] += _poles(scaled[seen], ratio[seen], step)
     return np.asarray(total)
 
 
-def _pole(height: Array, scaled: Array, ratio: Array, step: float) -> Array:
-    """Minus one pole's share of T - E, zero where the pole is too far away to be seen."""
-    seen = (height < 6.0) & (height**2 - ratio**2 - 4 * np.pi * height / step > -80.0)
-    y, r = height[seen], ratio[seen]
-    modulus, angle = np.exp(2 * np.pi * y / step), 2 * np.pi * r / step
-    turn = (
-        modulus * np.cos(angle) - 1
-    )  # exp(...) - 1 = turn + i lean; modulus > 30, no cancellation
-    lean = modulus * np.sin(angle)
-    real = (np.cos(y * r) * turn + np.sin(y * r) * lean) / (turn * turn + lean * lean)
-    share = np.zeros_like(height)
-    share[seen] = np.sqrt(8 * np.pi) * y / scaled[seen] * np.exp(0.5 * (y * y - r * r)) * real
-    return share
+def _is_seen(height: Array, ratio: Array, step: float) -> NDArray[np.bool_]:
+    """Whether a pole at i `height` moves the trapezoidal sum by more than exp(-40)."""
+    return (height < 6.0) & (height**2 - ratio**2 - 4 * np.pi * height / step > -80.0)
+
+
+def _poles(scaled: Array, ratio: Array, step: float) -> Array:
+    """Minus the share of T - E of all poles that are seen.
+
+    exp(2 pi (y + i r)/H) and exp(i y r) of a pole are those of the one below it times the same
+    factor: only exp(y^2/2) is new.
+    """
+    total = np.zeros_like(scaled)
+    if not scaled.size:
+        return total
+    y = 0.5 * np.pi / scaled
+    turn = np.exp(1j * y * ratio)
+    modulus = np.exp(2 * np.pi * y / step)
+    next_turn, next_modulus = turn * turn, modulus * modulus
+    phase = np.exp(2j * np.pi * ratio / step)
+    size = np.sqrt(8 * np.pi) / scaled
+    for j in range(int(np.floor(6.0 * scaled.max() / np.pi + 0.5))):
+        height = np.minimum((2 * j + 1) * y, 6.0)
+        # modulus > 30: nothing cancels
+        share = turn / (modulus * phase - 1)
+        weight = size * height * np.exp(0.5 * (height * height - ratio * ratio))
+        total += np.where(_is_seen(height, ratio, step), weight * share.real, 0.0)
+        turn, modulus = turn * next_turn, np.minimum(modulus * next_modulus, 1e100)
+    return total
 
 
 def _mean_modulus(mean: Array, variance: Array) -> Array:
@@ -99,8 +117,9 @@ def _mean_modulus(mean: Array, variance: Array) -> Array:
 
 
 def _fermi_tail(h: Array, k: Array) -> Array:
-    decay = np.exp(-2 * k * h)
-    return 2 * h * decay / (1 + decay)
+    growth = np.exp(np.minimum(2 * k * h, 700.0))
+    growth += 1
+    return np.divide(2 * h, growth, out=growth)
 
 
 def _log1p_tail(h: Array, k: Array) -> Array:
@@ -144,6 +163,12 @@ def _half_line(
     upper = np.where(peak < 0, reach / (root - behind), peak + root)
     fractions, weights = _legendre(round(44 * refinement))
     h = lower + (upper - lower) * fractions[:, None]
-    folded = np.exp(-np.square(h - mean) / (2 * variance)) * (1 + np.exp(-2 * mean * h / variance))
-    total = np.einsum("j,ji->i", weights, function(h, k) * folded)
+    folded = np.exp((-2 * mean / variance) * h)
+    folded += 1
+    density = h - mean
+    density *= density
+    density *= -0.5 / variance
+    folded *= np.exp(density, out=density)
+    folded *= function(h, k)
+    total = weights @ folded
     return np.asarray((upper - lower) * total / np.sqrt(2 * np.pi * variance))
