@@ -200,19 +200,23 @@ class SaddlePoint:
             return x
         gamma, m, q, b = self.order_parameters(x)
         high = np.arcsinh(50 + np.abs(m) + 20 * np.sqrt(q) + 2 * gamma)
-        low = -high
+        low, left = -high, np.arange(b.size)
         for _ in range(80):
-            x = self.at_intercept(x, b)
-            hats, slopes = self.channel(x, nodes)
-            tilt, slope = hats[3], slopes[3, 3] / self.intercept_slopes(x)[2]
-            if np.all(np.abs(tilt) <= 1e-3 * np.sqrt(hats[2])):
+            part, here = self.take(left), self.at_intercept(x, b)[:, left]
+            hats, slopes = part.channel(here, nodes)
+            tilt, slope = hats[3], slopes[3, 3] / part.intercept_slopes(here)[2]
+            again = np.abs(tilt) > 1e-3 * np.sqrt(hats[2])
+            left, tilt, slope = left[again], tilt[again], slope[again]
+            if not left.size:
                 break
-            here = np.arcsinh(b)
-            low, high = np.where(tilt < 0, here, low), np.where(tilt > 0, here, high)
-            target = np.arcsinh(b - tilt / np.where(slope > 0, slope, np.inf))
-            inside = (low < target) & (target < high) & (slope > 0) & (high - low < 1.0)
-            b = np.sinh(np.where(inside, target, 0.5 * (low + high)))
-        return x
+            at = b[left]
+            low[left] = np.where(tilt < 0, np.arcsinh(at), low[left])
+            high[left] = np.where(tilt > 0, np.arcsinh(at), high[left])
+            target = np.arcsinh(at - tilt / np.where(slope > 0, slope, np.inf))
+            inside = (low[left] < target) & (target < high[left]) & (slope > 0)
+            inside &= high[left] - low[left] < 1.0
+            b[left] = np.sinh(np.where(inside, target, 0.5 * (low[left] + high[left])))
+        return self.at_intercept(x, b)
 
     def averaging_scale(self) -> Array:
         """The ridge at which the averaging classifier's margins are of order one."""

@@ -13,8 +13,10 @@
 
 Proximal method of multipliers: each round adds (width/2)|a - a_old|^2, which turns the primal into
 a piecewise quadratic that a semismooth Newton method minimises in finitely many steps; `width`
-shrinks tenfold a round. Once the groups of samples (at the floor, between, at the cap) are right,
-one linear solve gives the exact optimum, and every condition is checked before it is returned.
+shrinks from round to round. A step that moves many samples from group to group (at the floor,
+between, at the cap) is found by conjugate gradients in single precision, one that moves few
+exactly. Once the groups are right, one linear solve gives the exact optimum, and every condition
+is checked before it is returned.
 
 The intercept is one more coordinate, theta_0 = b / `reach`, with the proximal penalty
 (1/2)(theta_0 - theta_0_old)^2, which vanishes at convergence.
@@ -30,10 +32,14 @@ from numpy.typing import NDArray
 
 from asymptotics.errors import NotConverged
 from validation.probes.line_search import step_length
+from validation.probes.newton_cg import Hessian
 from validation.probes.record import Certificate, NotSeparable, ProbeFit
-from validation.probes.sample import Array, Sample
+from validation.probes.sample import Array, Sample, lengths
 
 Mask = NDArray[np.bool_]
+
+_SETTLED = 0.005  # share of samples still changing groups below which a step is worth a factor
+_LOOSE = 0.02  # share that may still change when an early round ends: its width is not the last
 
 
 @dataclass(frozen=True)
@@ -64,27 +70,33 @@ class _Dual:
         return (multipliers > self.box.floor) & (multipliers < self.box.cap)
 
 
-def solve_dual(
-    sample: Sample, box: Box, intercept: bool, tolerance: float, max_rounds: int = 30
-) -> ProbeFit:
+def solve_dual(sample: Sample, box: Box, intercept: bool, tolerance: float) -> ProbeFit:
     """The optimum of the problem above; `NotConverged`, or `NotSeparable` with its proof."""
     rows = sample.coordinates
-    size = float(np.mean(np.sum(rows**2, axis=1)))
+    size = float(np.mean(lengths(rows) ** 2))
     reach = 3 * np.sqrt(size + box.softness + 1 / box.cap) if intercept else 0.0
     if intercept:
         rows = np.column_stack([rows, reach * sample.labels])
-    dual = _Dual(rows, reach, box)
+    dual, hessian = _Dual(rows, reach, box), Hessian(rows, np.ones(rows.shape[1]))
     x, old, centre = np.zeros(rows.shape[1]), np.zeros(len(rows)), np.zeros(rows.shape[1])
-    width, steps, reached = 0.3 * size, 0, np.inf
+    # with a cap the groups settle slowly, and small strides save more steps than they cost
+    width, shrink = (0.3 * size, 0.4) if box.cap < np.inf else (0.01 * size, 0.1)
+    steps, reached = 0, np.inf
     best: ProbeFit | None = None
-    for _round in range(max_rounds):
-        x, used = _proximal_round(dual, x, old, centre, width)
+    group = np.full(len(rows), np.inf)
+    while width > 1e-30 * size:
+        allowed = _LOOSE * len(rows) if width > 0.004 * size and not intercept else 0.0
+        x, used = _proximal_round(dual, hessian, x, old, centre, width, allowed)
         steps += used
         old = dual.multipliers(rows @ x, old, width)
         if intercept:
             centre[-1] = x[-1]
         if box.cap == np.inf and box.floor == 0 and box.softness == 0:
             _raise_if_balanced(sample, dual, dual.between(old))
+        width *= shrink
+        group, before = np.sign(old - box.floor) + np.sign(old - box.cap), group
+        if np.count_nonzero(group != before) > 0.01 * len(rows):
+            continue  # the groups are not right yet: nothing to polish
         found = min(
             (_examined(sample, dual, *pair, steps) for pair in (_polished(dual, old, x), (old, x))),
             key=lambda fit: fit.certificate.worst,
@@ -94,7 +106,6 @@ def solve_dual(
             best, reached = found, found.certificate.worst
         if reached <= 1e-12 or (reached <= tolerance and not improved):
             return best
-        width *= 0.1
     raise NotConverged(
         f"{box.name} probe: certificate {reached:.1e} above {tolerance:.0e} after {steps} steps: "
         "rescale the features, or raise the ridge"
@@ -102,24 +113,39 @@ def solve_dual(
 
 
 def _proximal_round(
-    dual: _Dual, x: Array, old: Array, centre: Array, width: float, max_steps: int = 200
+    dual: _Dual,
+    hessian: Hessian,
+    x: Array,
+    old: Array,
+    centre: Array,
+    width: float,
+    allowed: float,
+    max_steps: int = 200,
 ) -> tuple[Array, int]:
     """Minimise (1/2)|x - centre|^2 + the smoothed loss, by semismooth Newton; x and its steps.
 
     gradient = x - centre - rows^T a(x),  Hessian = I + rows_B^T rows_B / (softness + width), B the
-    samples between the bounds. Ends when a whole step leaves every group unchanged, or when the
-    gradient is rounding.
+    samples between the bounds. Ends when a whole step moves at most `allowed` samples to another
+    group, or when the gradient is rounding.
     """
-    rows, lengths = dual.rows, np.linalg.norm(dual.rows, axis=1)
+    rows, sizes = dual.rows, lengths(dual.rows)
+    shifted = len(rows)  # samples that the last step moved to another group
     for taken in range(max_steps):
         margins = rows @ x
         multipliers = dual.multipliers(margins, old, width)
         between = dual.between(multipliers)
         gradient = x - centre - multipliers @ rows
-        rounding = 1e-14 * (np.linalg.norm(x) + np.abs(multipliers) @ lengths)
+        rounding = 1e-14 * (np.linalg.norm(x) + np.abs(multipliers) @ sizes)
         if np.linalg.norm(gradient) <= rounding:
             return x, taken
-        step = -_solve_low_rank(rows[between], dual.box.softness + width, gradient)
+        step, found = x, False
+        # an intercept's column, far longer than the others, is too much for single precision
+        if shifted > _SETTLED * len(rows) and not dual.reach:
+            hessian.weigh(between / (dual.box.softness + width))
+            step, found = hessian.gradients(gradient, 0.03, 60)
+        if not found:
+            step = _solve_low_rank(rows[between], dual.box.softness + width, gradient)
+        step = -step
         along = rows @ step
 
         def slope(
@@ -139,10 +165,9 @@ def _proximal_round(
             return x, taken
         x = x + length * step
         after = dual.multipliers(margins + length * along, old, width)
-        same = np.array_equal(between, dual.between(after)) and np.array_equal(
-            multipliers == dual.box.cap, after == dual.box.cap
-        )
-        if length == 1.0 and same:
+        capped = (multipliers == dual.box.cap) != (after == dual.box.cap)
+        shifted = int(np.count_nonzero((between != dual.between(after)) | capped))
+        if length == 1.0 and shifted <= allowed:
             return x, taken + 1
     return x, max_steps
 
@@ -206,12 +231,22 @@ def _polished(dual: _Dual, old: Array, x: Array) -> tuple[Array, Array]:
 
 
 def _examined(sample: Sample, dual: _Dual, a: Array, x: Array, steps: int) -> ProbeFit:
-    """The fit with its certificate, every condition recomputed from the original features."""
-    box, intercept = dual.box, bool(dual.reach)
-    theta = sample.theta(x[:-1] if intercept else x)
-    offset = float(x[-1] * dual.reach) if intercept else 0.0
+    """The fit of coordinates x, with its certificate."""
+    if not dual.reach:
+        return examined(sample, dual.box, a, sample.theta(x), None, steps)
+    return examined(sample, dual.box, a, sample.theta(x[:-1]), float(x[-1] * dual.reach), steps)
+
+
+def examined(
+    sample: Sample, box: Box, a: Array, theta: Array, offset: float | None, steps: int
+) -> ProbeFit:
+    """The fit with its certificate, every condition recomputed from the original features.
+
+    `a` are its multipliers; `offset` is None where no intercept is fitted.
+    """
+    intercept, b = offset is not None, offset or 0.0
     a = np.clip(a, box.floor, box.cap)
-    short = 1 - sample.margins(theta, offset) - box.softness * a
+    short = 1 - sample.margins(theta, b) - box.softness * a
     at_cap, at_floor = a >= box.cap, a <= box.floor
     broken = np.where(at_cap, -short, np.where(at_floor, short, np.abs(short)))
     broken = np.maximum(broken, 0.0)
@@ -221,10 +256,10 @@ def _examined(sample: Sample, dual: _Dual, a: Array, x: Array, steps: int) -> Pr
     certificate = Certificate(
         gradient=sample.relative_balance(a, theta, intercept),
         violation=float(np.max(broken)),
-        duality_gap=float((np.abs(a) @ broken + abs(offset * (a @ sample.labels))) / value),
+        duality_gap=float((np.abs(a) @ broken + abs(b * (a @ sample.labels))) / value),
         support=int(np.count_nonzero(a)),
     )
-    return ProbeFit(theta, offset, certificate, steps)
+    return ProbeFit(theta, b, certificate, steps)
 
 
 def _raise_if_balanced(sample: Sample, dual: _Dual, between: Mask) -> None:

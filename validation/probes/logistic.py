@@ -1,8 +1,10 @@
 """The logistic probe, by Newton's method on
 
-    f(theta, b) = (1/n) sum_i log(1 + e^{-u_i}) + (ridge/2)|theta|^2,   u_i = y_i (z_i.theta + b),
+    f(theta, b) = (1/n) sum_i log(1 + e^{-u_i}) + (ridge/2)|theta|^2,   u_i = y_i (z_i.theta + b).
 
-in min(n, p) coordinates. Steps are chosen by the slope along them, so it converges from zero.
+Its steps come from conjugate gradients (`newton_cg`); where those do not reach the optimum, from
+exact factors in min(n, p) coordinates. Steps are chosen by the slope along them, so it converges
+from zero.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from scipy.special import expit
 
 from asymptotics.errors import NotConverged
 from validation.probes.line_search import step_length
+from validation.probes.newton_cg import LOGISTIC, minimise, with_intercept
 from validation.probes.quadratic import fit_max_margin
 from validation.probes.record import Certificate, NotSeparable, ProbeFit, Separable
-from validation.probes.sample import Array, Sample
+from validation.probes.sample import Array, Sample, lengths
 
 
 def fit_logistic(
@@ -30,7 +33,10 @@ def fit_logistic(
     Iterates until the relative gradient (see `Certificate`) stops falling, and raises
     `NotConverged` when it ends above `tolerance`. `ridge` may be 0 where a finite optimum exists.
     """
-    rows, penalty = _with_intercept(sample, ridge, intercept)
+    found = minimise(*with_intercept(sample.signed, sample, ridge, intercept), LOGISTIC)
+    if found.reached <= 1e-13:
+        return _certified(sample, ridge, intercept, found.x, found.steps, tolerance)
+    rows, penalty = with_intercept(sample.coordinates, sample, ridge, intercept)
     x = np.zeros(rows.shape[1])
     best, best_x, stalled, steps = np.inf, x, 0, 0
     while steps < max_iterations:
@@ -59,6 +65,7 @@ def fit_logistic(
         # close to the optimum the slope along the step is rounding: then take the whole step
         steps += 1
         x = x + (1.0 if reached < 1e-8 else step_length(slope)) * step
+    best_x = _expanded(sample, best_x, intercept)
     return _certified(sample, ridge, intercept, best_x, steps, tolerance)
 
 
@@ -75,17 +82,15 @@ def fit_logistic_mle(sample: Sample, intercept: bool = False, tolerance: float =
     raise Separable(separator, 1 / float(np.linalg.norm(separator.theta)))
 
 
-def _with_intercept(sample: Sample, ridge: float, intercept: bool) -> tuple[Array, Array]:
-    """Signed rows with the unpenalised column y appended, and the penalty of each coordinate."""
-    rows = sample.coordinates
-    penalty = np.full(rows.shape[1], float(ridge))
+def _expanded(sample: Sample, x: Array, intercept: bool) -> Array:
+    """theta and b from coordinates in the row space and b."""
     if not intercept:
-        return rows, penalty
-    return np.column_stack([rows, sample.labels]), np.append(penalty, 0.0)
+        return sample.theta(x)
+    return np.append(sample.theta(x[:-1]), x[-1])
 
 
 def _relative_norm(gradient: Array, rows: Array, pull: Array, penalty: Array) -> float:
-    size = pull @ np.linalg.norm(rows, axis=1) + np.linalg.norm(penalty)
+    size = pull @ lengths(rows) + np.linalg.norm(penalty)
     return float(np.linalg.norm(gradient) / size)
 
 
@@ -113,8 +118,7 @@ def _certified(
     sample: Sample, ridge: float, intercept: bool, x: Array, iterations: int, tolerance: float
 ) -> ProbeFit:
     """Recompute the gradient from the original features, and refuse what fails."""
-    theta = sample.theta(x[:-1] if intercept else x)
-    offset = float(x[-1]) if intercept else 0.0
+    theta, offset = (x[:-1], float(x[-1])) if intercept else (x, 0.0)
     pull = expit(-sample.margins(theta, offset)) / sample.num_samples
     reached = sample.relative_balance(pull, ridge * theta, intercept)
     if not reached <= tolerance:

@@ -8,7 +8,8 @@ import numpy as np
 import scipy.linalg
 
 from asymptotics.errors import InvalidInput, NotConverged
-from validation.probes.active_set import Box, solve_dual
+from validation.probes.active_set import Box, examined, solve_dual
+from validation.probes.newton_cg import SQUARE, SQUARED_HINGE, Curve, minimise, with_intercept
 from validation.probes.record import Certificate, ProbeFit
 from validation.probes.sample import Array, Sample, contrasts
 
@@ -18,7 +19,7 @@ def fit_square(
 ) -> ProbeFit:
     """argmin (1/2n) sum_i (1 - u_i)^2 + (ridge/2)|theta|^2."""
     box = Box("square", -inf, inf, sample.num_samples * ridge)
-    return solve_dual(sample, box, intercept, tolerance)
+    return _smooth(sample, box, SQUARE, ridge, intercept, tolerance)
 
 
 def fit_squared_hinge(
@@ -26,6 +27,25 @@ def fit_squared_hinge(
 ) -> ProbeFit:
     """argmin (1/2n) sum_i (1 - u_i)_+^2 + (ridge/2)|theta|^2."""
     box = Box("squared-hinge", 0.0, inf, sample.num_samples * ridge)
+    return _smooth(sample, box, SQUARED_HINGE, ridge, intercept, tolerance)
+
+
+def _smooth(
+    sample: Sample, box: Box, curve: Curve, ridge: float, intercept: bool, tolerance: float
+) -> ProbeFit:
+    """Newton's method in the primal; the dual's where that does not come to rest.
+
+    The multipliers of a soft margin are explicit: a = clip((1 - u)/(n ridge)).
+    """
+    rows, penalty = with_intercept(sample.signed, sample, ridge, intercept)
+    found = minimise(rows, penalty, curve, max_steps=15)
+    theta = found.x[:-1] if intercept else found.x
+    offset = float(found.x[-1]) if intercept else None
+    if found.reached <= 1e-12:
+        a = (1 - sample.margins(theta, offset or 0.0)) / box.softness
+        fit = examined(sample, box, a, theta, offset, found.steps)
+        if fit.certificate.worst <= 1e-12:
+            return fit
     return solve_dual(sample, box, intercept, tolerance)
 
 

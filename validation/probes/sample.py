@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg
@@ -25,8 +26,6 @@ class Sample:
     features: Array = field(repr=False)
     labels: Array = field(repr=False)
     signed: Array = field(repr=False)
-    coordinates: Array = field(repr=False)
-    rotation: Array | None = field(repr=False)
 
     @classmethod
     def of(cls, features: ArrayLike, labels: ArrayLike) -> Sample:
@@ -40,11 +39,24 @@ class Sample:
             raise InvalidInput("features must be finite, got nan or infinity")
         if set(np.unique(y)) != {-1.0, 1.0}:
             raise InvalidInput(f"labels must be -1 and +1, both present, got {np.unique(y)[:5]}")
-        signed = y[:, None] * z
-        if z.shape[0] >= z.shape[1]:
-            return cls(z, y, signed, signed, None)
-        rotation, triangle = scipy.linalg.qr(signed.T, mode="economic")
-        return cls(z, y, signed, np.ascontiguousarray(triangle.T), rotation)
+        return cls(z, y, y[:, None] * z)
+
+    @cached_property
+    def _rotated(self) -> tuple[Array, Array | None]:
+        if self.features.shape[0] >= self.features.shape[1]:
+            return self.signed, None
+        rotation, triangle = scipy.linalg.qr(self.signed.T, mode="economic")
+        return np.ascontiguousarray(triangle.T), rotation
+
+    @property
+    def coordinates(self) -> Array:
+        """A in the coordinates c, min(n, p) of them; found when first asked for."""
+        return self._rotated[0]
+
+    @property
+    def rotation(self) -> Array | None:
+        """theta = rotation c; None where theta itself is c."""
+        return self._rotated[1]
 
     @property
     def num_samples(self) -> int:
@@ -65,11 +77,16 @@ class Sample:
         Zero at a stationary point whose multipliers are `weights` and whose penalty has the
         gradient `pull`.
         """
-        size = np.abs(weights) @ np.linalg.norm(self.signed, axis=1) + np.linalg.norm(pull)
+        size = np.abs(weights) @ lengths(self.signed) + np.linalg.norm(pull)
         balance = np.linalg.norm(weights @ self.signed - pull) / size if size > 0 else 0.0
         if intercept and np.any(weights):
             balance = max(balance, abs(weights @ self.labels) / np.sum(np.abs(weights)))
         return float(balance)
+
+
+def lengths(rows: Array) -> Array:
+    """|A_i| of every row, without an array of their squares."""
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows)))
 
 
 def contrasts(columns: Array) -> Array:

@@ -1,0 +1,170 @@
+"""Newton's method for a smooth probe, its steps found by conjugate gradients:
+
+    f(x) = (1/n) sum_i loss(u_i) + (1/2) sum_j penalty_j x_j^2,     u = A x.
+
+The Hessian A^T D A + P, D = loss''(u)/n, is only applied, in single precision: twice the speed of
+double, and enough for a step, since every gradient is in double and the next step corrects the
+last. Where many applications do not suffice, a Cholesky
+factor of the Hessian, in single precision as well, preconditions all that follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+from scipy.special import expit
+
+from validation.probes.line_search import step_length
+from validation.probes.sample import Array, Sample, lengths
+
+_AT_REST = 1e-14  # relative gradient that is rounding
+_LEAST, _MOST = 1e-4, 0.1  # relative residuals of a step: single precision, and a first guess
+_PATIENCE = 40  # applications of the Hessian before a factor is worth its cost
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A loss of the margin: pull(u) = -loss'(u) and bend(u) = loss''(u), elementwise."""
+
+    pull: Callable[[Array], Array]
+    bend: Callable[[Array], Array]
+    constant: bool = False  # bend is one number: a factor serves every step
+
+
+LOGISTIC = Curve(lambda u: expit(-u), lambda u: expit(u) * expit(-u))
+SQUARE = Curve(lambda u: 1 - u, np.ones_like, constant=True)
+SQUARED_HINGE = Curve(lambda u: np.maximum(1 - u, 0.0), lambda u: np.where(u < 1, 1.0, 0.0))
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The best point, its relative gradient |sum of terms|/sum of |terms|, and the steps taken."""
+
+    x: Array
+    reached: float
+    steps: int
+
+
+def minimise(rows: Array, penalty: Array, curve: Curve, max_steps: int = 60) -> Minimum:
+    """The minimum of f from x = 0; `reached` says how close, and can be far if f is ill-posed."""
+    hessian = Hessian(rows, penalty)
+    sizes, count = lengths(rows), len(rows)
+    x = np.zeros(rows.shape[1])
+    best, stalled = Minimum(x, np.inf, 0), 0
+    for steps in range(max_steps):
+        margins = rows @ x
+        pull = curve.pull(margins) / count
+        gradient = penalty * x - pull @ rows
+        size = np.abs(pull) @ sizes + np.linalg.norm(penalty * x)
+        reached = float(np.linalg.norm(gradient) / size) if size > 0 else 0.0
+        stalled = stalled + 1 if reached > 0.5 * best.reached and best.reached < 1e-8 else 0
+        if reached < best.reached:
+            best = Minimum(x, reached, steps)
+        if best.reached < _AT_REST or stalled == 3:
+            break
+        if steps == 0 or not curve.constant:
+            hessian.weigh(curve.bend(margins) / count)
+        if steps == 0 and curve.constant and len(rows) >= rows.shape[1]:
+            hessian.factorise()
+        step = -hessian.solve(gradient, min(max(0.3 * reached**0.5, _LEAST), _MOST))
+        along = rows @ step
+
+        def slope(
+            t: float,
+            x: Array = x,
+            step: Array = step,
+            margins: Array = margins,
+            along: Array = along,
+        ) -> float:
+            pull = curve.pull(margins + t * along) / count
+            return float((penalty * (x + t * step)) @ step - pull @ along)
+
+        # close to the optimum the slope along the step is rounding: then take the whole step
+        x = x + (1.0 if reached < 1e-8 else step_length(slope)) * step
+    return best
+
+
+def with_intercept(
+    rows: Array, sample: Sample, ridge: float, intercept: bool
+) -> tuple[Array, Array]:
+    """Signed rows with the unpenalised column y appended, and the penalty of each coordinate."""
+    penalty = np.full(rows.shape[1], float(ridge))
+    if not intercept:
+        return rows, penalty
+    return np.column_stack([rows, sample.labels]), np.append(penalty, 0.0)
+
+
+class Hessian:
+    """A^T D A + P in single precision, and the solution of systems with it."""
+
+    def __init__(self, rows: Array, penalty: Array) -> None:
+        self._scale = float(max(rows.max(), -rows.min())) or 1.0
+        self._rows = np.empty(rows.shape, dtype=np.float32)
+        np.multiply(rows, 1 / self._scale, out=self._rows, casting="unsafe")
+        self._penalty = penalty
+        self._factor: Array | None = None
+
+    def weigh(self, curvature: Array) -> None:
+        """Set D; rows that it leaves out are dropped where they are many."""
+        self._size = float(curvature.max()) or 1.0
+        weights = (curvature / self._size).astype(np.float32)
+        bent = weights > 0
+        few = np.count_nonzero(bent) < 0.8 * bent.size
+        self._weights = weights[bent] if few else weights
+        self._bent = self._rows[bent] if few else self._rows
+
+    def _times(self, v: Array) -> Array:
+        length = np.linalg.norm(v) or 1.0
+        image = self._bent @ (v / length).astype(np.float32)
+        image *= self._weights
+        return (self._size * self._scale**2 * length) * (image @ self._bent) + self._penalty * v
+
+    def solve(self, right: Array, tolerance: float) -> Array:
+        """x with |H x - right| <= tolerance |right|, or as near as single precision comes."""
+        x, done = self.gradients(right, tolerance, _PATIENCE)
+        if not done and len(self._rows) >= self._penalty.size:
+            self.factorise()
+            x, _ = self.gradients(right, tolerance, 3 * _PATIENCE)
+        return x
+
+    def gradients(self, right: Array, tolerance: float, most: int) -> tuple[Array, bool]:
+        """(Preconditioned) conjugate gradients from zero: x, and whether it is there."""
+        x, residual = np.zeros_like(right), right.copy()
+        goal = tolerance * np.linalg.norm(right)
+        towards = self._precondition(residual)
+        direction, power = towards, residual @ towards
+        for _ in range(most):
+            image = self._times(direction)
+            curvature = direction @ image
+            if not curvature > 0:
+                return x, False
+            length = power / curvature
+            x += length * direction
+            residual -= length * image
+            if np.linalg.norm(residual) <= goal:
+                return x, True
+            towards = self._precondition(residual)
+            before, power = power, residual @ towards
+            direction = towards + (power / before) * direction
+        return x, False
+
+    def _precondition(self, v: Array) -> Array:
+        if self._factor is None:
+            return v
+        size = np.linalg.norm(v) or 1.0
+        solved, _ = lapack.spotrs(self._factor, (v / size).astype(np.float32), lower=1)
+        return size * solved.astype(float)
+
+    def factorise(self) -> None:
+        """Cholesky's factor of H over its own scale; none if single precision cannot hold one."""
+        weighted = self._bent
+        if np.any(self._weights != 1):
+            weighted = weighted * np.sqrt(self._weights)[:, None]
+        unit = self._size * self._scale**2
+        matrix = weighted.T @ weighted
+        matrix[np.diag_indices_from(matrix)] += (self._penalty / unit).astype(np.float32)
+        factor, failed = lapack.spotrf(matrix, lower=1, clean=0)
+        self._factor = None if failed else factor
