@@ -19,4 +19,5 @@ def find_backend(name: str, precision: str = "float64") -> Backend:
         from validation.backends.torch_backend import TorchBackend
     except ImportError:
         raise InvalidInput(f"backend {name!r} needs torch: install the extra 'torch'") from None
-    return TorchBackend("cuda" if name == "torch-cuda" else "cpu", precision)
+    device = "cuda" if name == "torch-cuda" else "cpu"
+    return TorchBackend(device, precision, autograd=False)

@@ -60,7 +60,8 @@ class InnerProduct:
         n = embeddings.shape[1]
         pairing = _partners(embeddings, rows)
         anchors, partners = embeddings[:, rows], embeddings[:, pairing]
-        exponentials, total, log_sum = _softmax(xp, _logits(embeddings, rows, self.temperature))
+        logits = _logits(embeddings, rows, self.temperature)
+        exponentials, total, log_sum = _softmax(xp, logits, out=logits)
         result = exponentials.swapaxes(1, 2) @ (anchors / total)
         result[:, rows] += exponentials @ embeddings / total - partners
         result[:, pairing] -= anchors
@@ -169,9 +170,12 @@ def _logits(embeddings: Any, rows: slice, temperature: float) -> Any:
     return _similarity(embeddings[:, rows] / temperature, embeddings, rows, diagonal=-np.inf)
 
 
-def _softmax(xp: ModuleType, logits: Any) -> tuple[Any, Any, Any]:
-    """exp(s_ij - max_j s_ij), its sum over j (with that axis kept), and log sum_j exp s_ij."""
+def _softmax(xp: ModuleType, logits: Any, out: Any = None) -> tuple[Any, Any, Any]:
+    """exp(s_ij - max_j s_ij), its sum over j (with that axis kept), and log sum_j exp s_ij.
+
+    `out` takes the exponentials; it may be `logits`.
+    """
     largest = xp.amax(logits, axis=-1, keepdims=True)
-    exponentials = xp.exp(logits - largest)
+    exponentials = xp.exp(xp.subtract(logits, largest, out=out), out=out)
     total = xp.sum(exponentials, axis=-1, keepdims=True)
     return exponentials, total, (largest + xp.log(total))[..., 0]
