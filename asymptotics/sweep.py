@@ -228,24 +228,31 @@ def columns_of(
     """
     size = next(iter(points.values())).size
     solve = _trained if fixed.get("objective") else _untrained
-    chunk = 256 if fixed.get("objective") in EXPENSIVE else 8192
+    chunk = 8192
+    if fixed.get("objective") in EXPENSIVE:
+        # neighbours share work, and a few tasks keep the workers busy
+        chunk = min(max(256, size // 4), 1024)
     # neighbours in dimension and temperature share the kernel of the cosine objective
     keys = [points[name] for name in ("temperature", "dimension") if name in points]
     order = np.lexsort(keys) if keys else np.arange(size)
     cuts = [order[first : first + chunk] for first in range(0, size, chunk)]
-    tasks = [{name: values[cut] for name, values in points.items()} for cut in cuts]
+    tasks = ({name: values[cut] for name, values in points.items()} for cut in cuts)
     results = (
         map(solve, tasks, repeat(fixed))
         if executor is None
         else executor.map(solve, tasks, repeat(fixed))
     )
-    parts = []
-    for part in results:
-        parts.append(part)
+    columns: dict[str, NDArray[Any]] = {}
+    for cut, part in zip(cuts, results, strict=True):
+        for name, values in part.items():
+            columns.setdefault(name, np.empty(size, values.dtype))
+            # a text may be longer than those before it
+            if values.dtype.itemsize > columns[name].dtype.itemsize:
+                columns[name] = columns[name].astype(values.dtype)
+            columns[name][cut] = values
         if progress is not None:
-            progress(part["status"].size)
-    back = np.argsort(order)
-    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+            progress(cut.size)
+    return columns
 
 
 def _untrained(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+_ROWS = 4096  # rows made at a time
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns (one-dimensional arrays of one length) and the configuration that made them.
@@ -29,12 +32,15 @@ class Table:
 
     def rows(self) -> list[dict[str, Any]]:
         """One dict a point, of Python numbers, strings and None: ready for JSON."""
-        return list(self._rows())
+        return list(self.iter_rows())
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        lists = {name: [plain(x) for x in column] for name, column in self.columns.items()}
-        for values in zip(*lists.values(), strict=True):
-            yield dict(zip(lists, values, strict=True))
+    def iter_rows(self) -> Iterator[dict[str, Any]]:
+        """The rows one after another, without a list of them all."""
+        for first in range(0, len(self), _ROWS):
+            part = {name: column[first : first + _ROWS] for name, column in self.columns.items()}
+            lists = [[plain(x) for x in column.tolist()] for column in part.values()]
+            for values in zip(*lists, strict=True):
+                yield dict(zip(part, values, strict=True))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The columns as a new dict of arrays."""

@@ -75,15 +75,14 @@ def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int
             return plot_curve(table, axis, lines, drawn)
 
         write(output, table, config, draw)
-    rows = table.rows()
     if as_json:
-        print_json({"config": config, "rows": rows})
+        print_json({"config": config, "rows": table})
     elif output is None:
         names = ["accuracy", "test_error", "error_estimate"]
         if trained:
             names = ["gain", "accuracy_before", "accuracy_after", "gain_error_estimate"]
         names += [name.replace("-", "_") for name in quantities]
-        print_table(rows, [*(varied or [axis]), *names, "status"])
+        print_table(table.rows(), [*(varied or [axis]), *names, "status"])
         if parameters.get("ridge") is not None:
             click.echo(f"ridge in the {parameters['ridge_convention']} convention", err=True)
     note_coexistence(table)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 import numpy as np
@@ -62,19 +62,45 @@ def _check_writable(path: Path) -> None:
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One JSON object on standard output, without NaN or Infinity."""
-    click.echo(json.dumps(plain(content), allow_nan=False))
+    """One JSON object on standard output, without NaN or Infinity; a `Table` is its rows."""
+    for piece in json_pieces(content):
+        click.echo(piece, nl=False)
+    click.echo()
+
+
+def json_pieces(content: Mapping[str, Any]) -> Iterator[str]:
+    """The text of a JSON object in pieces, so that the rows of a table are never all in memory."""
+    before = "{"
+    for key, value in content.items():
+        yield f"{before}{json.dumps(str(key))}: "
+        before = ", "
+        if not isinstance(value, Table):
+            yield json.dumps(plain(value), allow_nan=False)
+            continue
+        opening = "["
+        for row in value.iter_rows():
+            yield opening + json.dumps(row, allow_nan=False)
+            opening = ",\n "
+        yield "]" if len(value) else "[]"
+    yield "}" if content else "{}"
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path` by renaming a finished temporary file beside it."""
+    """Write `content` to `path`, whole or not at all."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the name `path` when it is finished, and is gone if it never is."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise InvalidInput(f"-o: {path} cannot be written ({error.strerror})") from None
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)
@@ -120,33 +146,31 @@ def write(
     """
     extra = extra or {}
     text = json.dumps(plain({**config, **extra}), allow_nan=False)
-    buffer = io.BytesIO()
-    if path.suffix == ".csv":
-        wrapper = io.TextIOWrapper(buffer, encoding="utf-8", newline="", write_through=True)
-        rows = table.rows()
-        writer = csv.DictWriter(wrapper, list(table.columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        wrapper.detach()
-    elif path.suffix == ".json":
-        content = {"config": plain(config), "rows": table.rows(), **plain(extra)}
-        buffer.write(json.dumps(content, allow_nan=False, indent=1).encode())
-    elif path.suffix == ".npz":
-        np.savez(buffer, config=np.array(text), **table.arrays())  # type: ignore[arg-type]
-    else:
-        assert draw is not None
-        _save_figure(draw(), buffer, path.suffix[1:], text)
-    write_whole(path, buffer.getvalue())
+    with whole_file(path) as file:
+        if path.suffix == ".csv":
+            wrapper = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+            writer = csv.DictWriter(wrapper, list(table.columns), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(table.iter_rows())
+            wrapper.detach()
+        elif path.suffix == ".json":
+            for piece in json_pieces({"config": config, "rows": table, **extra}):
+                file.write(piece.encode())
+        elif path.suffix == ".npz":
+            np.savez(file, config=np.array(text), **table.columns)  # type: ignore[arg-type]
+        else:
+            assert draw is not None
+            _save_figure(draw(), file, path.suffix[1:], text)
     if path.suffix == ".csv":
         # beside the file, since a comment line breaks some readers of csv
         write_whole(path.with_name(path.name + ".config.json"), text.encode())
 
 
-def _save_figure(figure: Figure, buffer: io.BytesIO, kind: str, config: str) -> None:
+def _save_figure(figure: Figure, file: BinaryIO, kind: str, config: str) -> None:
     key = {"pdf": "Keywords", "svg": "Description", "png": "Description"}[kind]
     metadata: dict[str, Any] = {key: config}
     metadata |= {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[kind]
-    figure.savefig(buffer, format=kind, metadata=metadata)
+    figure.savefig(file, format=kind, metadata=metadata)
 
 
 @contextmanager

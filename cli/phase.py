@@ -108,7 +108,7 @@ def command(
 
         write(output, diagram.table, config, draw, extra={"boundaries": boundaries})
     if as_json:
-        print_json({"config": config, "rows": diagram.table.rows(), "boundaries": boundaries})
+        print_json({"config": config, "rows": diagram.table, "boundaries": boundaries})
     elif output is None:
         names = [x, y, "gain", "expansion_measure", "regime", "status"]
         shown = names[:-1] + (["accuracy_before", "accuracy_after"] if options["loss"] else [])

@@ -1,0 +1,1 @@
+"""Speed as ratios, measured in one run against named alternatives: ``python -m benchmarks``."""
