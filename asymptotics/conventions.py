@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from asymptotics.errors import InvalidInput
+from asymptotics.errors import InvalidInput, did_you_mean
 
 RIDGE_CONVENTIONS = ("mean", "scaled-sum", "sum", "C")
 
@@ -37,7 +37,8 @@ def mean_ridge(
         return value / np.asarray(sampling_ratio, dtype=float)
     if convention not in RIDGE_CONVENTIONS:
         allowed = ", ".join(RIDGE_CONVENTIONS)
-        raise InvalidInput(f"ridge_convention must be one of {allowed}, got {convention!r}")
+        hint = did_you_mean(convention, RIDGE_CONVENTIONS)
+        raise InvalidInput(f"ridge_convention must be one of {allowed}, got {convention!r}{hint}")
     if num_samples is None:
         raise InvalidInput(f"num_samples is required by the ridge convention {convention!r}")
     n = np.asarray(num_samples, dtype=float)

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class AsymptoticsError(Exception):
     """Base of every error this package raises on purpose; its text is one line."""
@@ -22,3 +24,11 @@ class NoLimit(AsymptoticsError):
 
 class NotConverged(AsymptoticsError):
     """No trustworthy solution was found: the text gives the residual and what to try."""
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """``"; did you mean logistic?"`` after a message that refuses `name`, or nothing."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(name), list(allowed), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -19,6 +19,7 @@ from asymptotics.problem import Problem
 from asymptotics.projectors import project
 from asymptotics.saddle_point import SaddlePoint
 from asymptotics.solver import solve
+from asymptotics.table import Table
 
 Array = NDArray[np.float64]
 AnyEquations = SaddlePoint | ComponentSaddlePoint
@@ -71,6 +72,15 @@ class Limit:
     def component_accuracy(self) -> Array:
         """Accuracy on each component of the mixture, in its order, (components, ...)."""
         return self.margins.accuracies()
+
+    def table(self) -> Table:
+        """A row a point: accuracy with its evidence, order parameters, status."""
+        from asymptotics.sweep import limit_columns
+
+        return Table(limit_columns(self))
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     def raise_on_failure(self) -> Limit:
         """Self if every point converged; else NoLimit or NotConverged for the first other."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from asymptotics.errors import InvalidInput
+from asymptotics.errors import InvalidInput, did_you_mean
 from asymptotics.limits import Limit
 from asymptotics.losses import Loss, Quadratic
 from asymptotics.margins import MarginLaws
@@ -116,7 +116,8 @@ def observe(limit: Limit, name: str) -> Array:
         from asymptotics.calibration import calibration_error
 
         return calibration_error(limit)
-    raise InvalidInput(f"quantity must be one of {', '.join(NAMES)}, got {name!r}")
+    hint = did_you_mean(name, NAMES)
+    raise InvalidInput(f"quantity must be one of {', '.join(NAMES)}, got {name!r}{hint}")
 
 
 def margin_distribution(limit: Limit, margin: ArrayLike) -> tuple[Array, Array]:

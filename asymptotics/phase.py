@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymptotics.crossings import LEVELS, Cells, crossings
-from asymptotics.errors import InvalidInput
+from asymptotics.errors import InvalidInput, did_you_mean
 from asymptotics.level_sets import level_lines
 from asymptotics.sweep import Progress, constant_columns, product_of_grids
 from asymptotics.table import Table
@@ -63,7 +63,8 @@ def check_quantity(quantity: str, has_probe: bool) -> None:
     """InvalidInput if there is no such quantity, or none without a probe."""
     if quantity not in QUANTITIES:
         allowed = ", ".join(QUANTITIES)
-        raise InvalidInput(f"quantity must be one of {allowed}, got {quantity!r}")
+        hint = did_you_mean(quantity, QUANTITIES)
+        raise InvalidInput(f"quantity must be one of {allowed}, got {quantity!r}{hint}")
     if quantity.startswith("accuracy") and not has_probe:
         raise InvalidInput(f"quantity {quantity} needs a probe: give a loss")
 

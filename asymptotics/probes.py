@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from asymptotics.errors import InvalidInput
+from asymptotics.errors import InvalidInput, did_you_mean
 from asymptotics.losses import LOSSES, Loss
 
 
@@ -113,4 +113,5 @@ def find_probe(loss: str) -> Probe:
     try:
         return PROBES[loss]
     except KeyError:
-        raise InvalidInput(f"loss must be one of {', '.join(PROBES)}, got {loss!r}") from None
+        hint = did_you_mean(loss, PROBES)
+        raise InvalidInput(f"loss must be one of {', '.join(PROBES)}, got {loss!r}{hint}") from None

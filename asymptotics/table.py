@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 _ROWS = 4096  # rows made at a time
 
 
@@ -41,6 +40,20 @@ class Table:
             lists = [[plain(x) for x in column.tolist()] for column in part.values()]
             for values in zip(*lists, strict=True):
                 yield dict(zip(part, values, strict=True))
+
+    def _repr_html_(self) -> str:
+        """The first and last rows, for a notebook."""
+        from asymptotics.display import shown_rows, to_html
+
+        chosen = shown_rows(len(self))
+        part = Table({name: column[chosen] for name, column in self.columns.items()})
+        return to_html(list(self.columns), part.rows(), len(self))
+
+    def to_latex(self, caption: str = "") -> str:
+        """A booktabs table of every row; with a `caption` it floats."""
+        from asymptotics.display import to_latex
+
+        return to_latex(list(self.columns), self.rows(), caption)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The columns as a new dict of arrays."""

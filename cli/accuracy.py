@@ -35,7 +35,10 @@ _DECIMALS = {"accuracy", "accuracy_before", "accuracy_after"}
 @click.option(
     "--certify", is_flag=True, help="Add a proved radius to the result (needs python-flint)."
 )
-@grid_option("--margins", "With --json: distribution of fresh and training margins at these.")
+@grid_option(
+    "--margins",
+    "With --json: distribution of fresh and training margins at these, in units of 1.",
+)
 @click.option("--reliability", is_flag=True, help="With --json: the reliability curve (logistic).")
 @json_option
 def command(as_json: bool, certify: bool, margins: Any, reliability: bool, **options: Any) -> None:

@@ -29,7 +29,7 @@ _HELP = {
     "sampling_ratio": "n/p > 0, samples per dimension.",
     "signal": "R >= 0, half the distance of the class means.",
     "ridge": "Penalty > 0, in the --ridge-convention.",
-    "num_samples": "n, for the ridge conventions sum and C.",
+    "num_samples": "n > 0, for the ridge conventions sum and C.",
     "gain": "a >= 0, what the projector multiplies the signal direction by.  [default: 1]",
     "prior": "P(y = 1), between 0 and 1.  [default: 0.5]",
     "objective": "spectral, inner-product, inner-product-fixed-norm or cosine-scaled.",

@@ -24,7 +24,14 @@ _FORMATS = ("text", "latex", "json")
     "a gain.",
 )
 @click.option("--objective", metavar="NAME", help="A contrastive objective in place of a probe.")
-@click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    default="text",
+    show_default=True,
+    help="How the equations are written.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
 def command(
     loss: str | None,

@@ -32,12 +32,14 @@ _ONLY_CLASSES = {"softmax": True, "nearest-mean": False}
     "--ridge); nearest-mean (refuses it).",
 )
 @click.option("--ridge", type=float, help="Penalty > 0, in squared units of the features.")
-@grid_option("--num-samples", "Training sizes.  [default: six, spread geometrically]")
+@grid_option("--num-samples", "Training sizes n > 0.  [default: six, spread geometrically]")
 @click.option("--intercept", is_flag=True, help="Fit an intercept, and predict with it.")
 @click.option(
     "--class-covariances", is_flag=True, help="Predict with a covariance of its own for each class."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers."
+)
 @output_option()
 @json_option
 def command(

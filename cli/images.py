@@ -22,7 +22,13 @@ _PRETRAINING = ("head", "hidden", "outputs", "temperature", "noise", "batch_size
     default="0,0.1,0.2,0.5,0.8",
     show_default=True,
 )
-@click.option("--seeds", type=click.IntRange(3), default=8, show_default=True)
+@click.option(
+    "--seeds",
+    type=click.IntRange(3),
+    default=8,
+    show_default=True,
+    help="Networks trained from independent starts.",
+)
 @click.option(
     "--head",
     type=click.Choice(["linear", "relu"]),
@@ -46,8 +52,12 @@ _PRETRAINING = ("head", "hidden", "outputs", "temperature", "noise", "batch_size
     show_default=True,
     help="Deviation of the pixels' noise in a view; pixels run from 0 to 1.",
 )
-@click.option("--batch-size", type=click.IntRange(2), default=128, show_default=True)
-@click.option("--steps", type=click.IntRange(1), default=1500, show_default=True)
+@click.option(
+    "--batch-size", type=click.IntRange(2), default=128, show_default=True, help="Pairs in a batch."
+)
+@click.option(
+    "--steps", type=click.IntRange(1), default=1500, show_default=True, help="Batches of training."
+)
 @click.option(
     "--num-samples",
     type=click.IntRange(2),

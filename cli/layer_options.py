@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 feature_options = decorated(
-    grid_option("--strength", "phi of every kind of feature, 0 or 1e-50..1e50: a list or grid."),
-    grid_option("--noise", "sigma of every kind, 0 or 1e-50..1e50: noise new in each view."),
+    grid_option("--strength", "phi of every kind of feature, 0 or in [1e-50, 1e50]: a list."),
+    grid_option("--noise", "sigma of every kind, 0 or in [1e-50, 1e50]: noise new in each view."),
     grid_option(
         "--correlation",
         "rho in [0, 1]: what the two views share of a feature.",
@@ -26,7 +26,9 @@ feature_options = decorated(
     grid_option("--dropout", "Augmentation drops a feature with this probability, in [0, 1)."),
     grid_option("--flip", "Augmentation flips its sign with this probability, in [0, 1/2]."),
     grid_option("--redraw", "Augmentation draws it anew with this probability, in [0, 1]."),
-    grid_option("--fraction", "Share of the dimensions of every kind.  [default: equal]"),
+    grid_option(
+        "--fraction", "Share in (0, 1] of the dimensions, of every kind.  [default: equal]"
+    ),
 )
 
 network_options = decorated(

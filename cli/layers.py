@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from cli.config import configurable
 from cli.layer_options import (
     feature_options,
     network_options,
@@ -45,7 +46,7 @@ class LayersGroup(click.Group):
             return None
         command = import_module(f"cli.{COMMANDS[cmd_name][0]}").command
         assert isinstance(command, click.Command)
-        return command
+        return configurable(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Names and one-line helps, without an import."""

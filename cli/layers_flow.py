@@ -25,7 +25,7 @@ from cli.output import configuration, json_option, output_option, print_json, pr
     show_default=True,
     help="Weight w0 of every feature at time 0, w0^(1/L) in each layer.",
 )
-@grid_option("--times", "Times, rising.  [default: around the learning times]")
+@grid_option("--times", "Times > 0, rising.  [default: around the learning times]")
 @output_option()
 @json_option
 def command(

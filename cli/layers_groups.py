@@ -34,8 +34,8 @@ from cli.output import configuration, json_option, output_option, print_json, pr
     required=True,
     help="c of the spurious feature and the label while the net is trained.",
 )
-@grid_option("--probe-correlation", "c among the samples of the probe.  [default: 0, balanced]")
-@grid_option("--proportions", "Instead: shares of the groups ++,+-,-+,-- among them.")
+@grid_option("--probe-correlation", "c in [-1, 1] among the samples of the probe.  [default: 0]")
+@grid_option("--proportions", "Instead: shares in [0, 1] of the groups ++,+-,-+,-- among them.")
 @click.option(
     "--depth",
     type=click.IntRange(2),

@@ -21,7 +21,7 @@ from cli.output import configuration, json_option, output_option, print_json, pr
     type=click.FloatRange(0, min_open=True),
     help="Instead: gradient flow from the encoder START times the identity.",
 )
-@grid_option("--time", "Length of the training with --start.  [default: without end]")
+@grid_option("--time", "Length > 0 of the training with --start.  [default: without end]")
 @click.option(
     "--label",
     type=click.IntRange(1),

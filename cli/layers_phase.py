@@ -27,7 +27,7 @@ from cli.output import (
 
 
 @click.command("phase")
-@grid_option("--strength", "phi of the label's feature: the horizontal axis.", required=True)
+@grid_option("--strength", "phi > 0 of the label's feature: the horizontal axis.", required=True)
 @grid_option("--correlation", "rho of it in [0, 1]: the vertical axis.", required=True)
 @click.option(
     "--noise",
@@ -36,16 +36,23 @@ from cli.output import (
     help="sigma, deviation of the noise of the label's feature.",
 )
 @grid_option(
-    "--background-strength", "phi of the other kinds, a list.", default="1", show_default=True
+    "--background-strength", "phi > 0 of the other kinds, a list.", default="1", show_default=True
 )
 @grid_option(
-    "--background-correlation", "rho of the other kinds, a list.", default="1", show_default=True
+    "--background-correlation",
+    "rho in (0, 1] of the other kinds, a list.",
+    default="1",
+    show_default=True,
 )
-@grid_option("--background-noise", "sigma of the other kinds.  [default: --noise]")
-@grid_option("--background-fraction", "Share of the dimensions of each.  [default: equal]")
+@grid_option("--background-noise", "sigma >= 0 of the other kinds.  [default: --noise]")
+@grid_option(
+    "--background-fraction", "Share in (0, 1] of the dimensions, of each.  [default: equal]"
+)
 @network_options
 @probe_of_layers
-@click.option("--cut", type=float, help="Correlation of the cut in the figure.  [default: middle]")
+@click.option(
+    "--cut", type=float, help="Correlation in (0, 1] of the cut drawn.  [default: middle]"
+)
 @output_option()
 @json_option
 def command(output: Any, as_json: bool, cut: float | None, **options: Any) -> int:

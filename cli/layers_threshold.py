@@ -15,9 +15,9 @@ from cli.output import configuration, json_option, output_option, print_json, pr
 @feature_options
 @grid_option("--threshold", "b >= 0 of relu(x - b) - relu(-x - b).", required=True)
 @grid_option(
-    "--start", "Weights v1,v2 of encoder and head at time 0.", default="1,1", show_default=True
+    "--start", "Weights v1,v2 >= 0 of encoder and head at time 0.", default="1,1", show_default=True
 )
-@grid_option("--time", "Length of the training; needed with noise.  [default: without end]")
+@grid_option("--time", "Length > 0 of the training; needed with noise.  [default: without end]")
 @click.option(
     "--head",
     type=click.Choice(["hidden", "output"]),

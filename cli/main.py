@@ -15,12 +15,15 @@ from importlib import import_module
 import click
 
 from asymptotics.errors import AsymptoticsError
+from cli.config import configurable
 
 # name: (module of cli with a command of that name, one line of help)
 COMMANDS = {
     "accuracy": "limiting accuracy of one probe",
     "certify": "proved digits of an accuracy, a threshold or a gain; check a stored proof",
+    "completion": "the script that makes a shell complete this command",
     "curve": "limiting accuracy along a grid, a line per value of another",
+    "explore": "curves and the phase diagram in a browser page with sliders",
     "features": "a file of real features: predicted against measured accuracy",
     "images": "a small SimCLR network on images, probed before and after its head",
     "layers": "feature weights before and after the head, and which layer to keep",
@@ -49,7 +52,7 @@ class LazyGroup(click.Group):
             return None
         command = import_module(f"cli.{cmd_name}").command
         assert isinstance(command, click.Command)
-        return command
+        return configurable(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

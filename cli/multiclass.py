@@ -29,7 +29,7 @@ multiclass_options = decorated(
         help="square (one-hot labels), softmax (need --ridge); nearest-mean (refuses it).",
     ),
     grid_option("--sampling-ratio", "n/p > 0, samples per dimension.", required=True),
-    grid_option("--classes", "K, 2 to 10, on a simplex."),
+    grid_option("--classes", "K in [2, 10], on a simplex."),
     grid_option("--signal", "R >= 0, distance of each class mean from their centre."),
     click.option(
         "--means",
@@ -48,7 +48,7 @@ multiclass_options = decorated(
         show_default=True,
         help="As in the other commands, of the squared length of all weights.",
     ),
-    grid_option("--num-samples", "n, for the ridge conventions sum and C."),
+    grid_option("--num-samples", "n > 0, for the ridge conventions sum and C."),
     grid_option("--gain", "a >= 0 along all directions of the class means.  [default: 1]"),
     grid_option("--gains", "A gain for each mean direction, most between-class variance first."),
     click.option(
@@ -65,7 +65,9 @@ multiclass_options = decorated(
 
 @click.command("multiclass")
 @multiclass_options
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers."
+)
 @output_option()
 @json_option
 def command(output: Any, as_json: bool, seed: int, **options: Any) -> int:

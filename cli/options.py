@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 import numpy as np
 
 from asymptotics.conventions import RIDGE_CONVENTIONS
+from asymptotics.errors import did_you_mean
 from cli.files import read_npz, read_spectrum
 from cli.grids import Decorator, grid_option
 
@@ -51,8 +53,8 @@ def class_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="Test at the intercept of least balanced error instead of the fitted one.",
             ),
             grid_option("--label-noise", "Probability in [0, 1/2) of a wrong training label."),
-            grid_option("--class-weights", "Weights W+,W- of the classes' training losses."),
-            grid_option("--class-variances", "Noise variances V+,V- of the classes (--signal)."),
+            grid_option("--class-weights", "Weights W+,W- > 0 of the classes' training losses."),
+            grid_option("--class-variances", "Noise variances V+,V- > 0 of the classes."),
             click.option(
                 "--angle",
                 type=click.FloatRange(0, 90),
@@ -70,9 +72,20 @@ def quantity_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--quantity",
         "quantities",
         metavar="NAME,...",
+        shell_complete=complete_from("asymptotics.observables", "NAMES"),
         help="Further columns: accuracy-positive, accuracy-negative, balanced-accuracy, auc, "
         "training-error, training-loss, support-fraction, calibration-error, or all.",
     )(function)
+
+
+def complete_from(module: str, table: str) -> Callable[..., list[str]]:
+    """For a shell: the names in a table that begin like the word typed."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        names = getattr(import_module(module), table)
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
 
 
 def loss_option(required: bool = True) -> Decorator:
@@ -81,6 +94,7 @@ def loss_option(required: bool = True) -> Decorator:
         "--loss",
         required=required,
         metavar="NAME",
+        shell_complete=complete_from("asymptotics.probes", "PROBES"),
         help="square, logistic, hinge, squared-hinge (need --ridge); max-margin, min-norm, "
         "least-squares, logistic-mle, averaging, bayes (refuse it).",
     )
@@ -100,7 +114,7 @@ def probe_options(required: bool = True) -> Decorator:
             help="mean: (1/n) sum loss + ridge/2 |theta|^2; scaled-sum: sum loss + ridge/2 "
             "|theta|^2 on features over sqrt(p); sum: the same on raw ones; C: scikit-learn.",
         ),
-        grid_option("--num-samples", "n, for the ridge conventions sum and C."),
+        grid_option("--num-samples", "n > 0, for the ridge conventions sum and C."),
         grid_option(
             "--gain",
             "a >= 0, what the projector multiplies the signal direction by.  [default: 1]",
@@ -122,6 +136,7 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--objective",
                 metavar="NAME",
+                shell_complete=complete_from("asymptotics.contrastive.objectives", "OBJECTIVES"),
                 help="Contrastive objective that trains the head: spectral, inner-product, "
                 "inner-product-fixed-norm, cosine (SimCLR), cosine-large-signal, "
                 "cosine-fixed-temperature, cosine-scaled.",
@@ -281,7 +296,10 @@ def read_quantities(text: str | None, loss: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(","))
     for name in names:
         if name not in NAMES:
-            raise click.UsageError(f"--quantity: choose of {', '.join(NAMES)} or all, got {name!r}")
+            hint = did_you_mean(name, (*NAMES, "all"))
+            raise click.UsageError(
+                f"--quantity: choose of {', '.join(NAMES)} or all, got {name!r}{hint}"
+            )
     return names
 
 

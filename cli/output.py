@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from asymptotics.table import Table, plain
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TABLE_ENDINGS = (".csv", ".json", ".npz")
+TABLE_ENDINGS = (".csv", ".json", ".npz", ".tex")
 FIGURE_ENDINGS = (".pdf", ".svg", ".png")
 
 json_option = click.option(
@@ -142,7 +143,8 @@ def write(
     """Write the table or the figure, by the ending of `path`, with its configuration.
 
     csv: beside it, in NAME.csv.config.json; json: ``{"config", "rows"}``; npz: the array ``config``
-    holds the JSON text; figures: their metadata. `extra` joins the configuration, and json's keys.
+    holds the JSON text; tex: a comment, and the caption; figures: their metadata. `extra` joins the
+    configuration, and json's keys.
     """
     extra = extra or {}
     text = json.dumps(plain({**config, **extra}), allow_nan=False)
@@ -156,6 +158,9 @@ def write(
         elif path.suffix == ".json":
             for piece in json_pieces({"config": config, "rows": table, **extra}):
                 file.write(piece.encode())
+        elif path.suffix == ".tex":
+            caption = " ".join(["asymptotics", *config.get("arguments", [])])
+            file.write(f"% {text}\n{table.to_latex(caption)}".encode())
         elif path.suffix == ".npz":
             np.savez(file, config=np.array(text), **table.columns)  # type: ignore[arg-type]
         else:
@@ -199,11 +204,30 @@ def note_coexistence(table: Table) -> None:
 
 
 def print_table(rows: list[dict[str, Any]], names: list[str]) -> None:
-    """Aligned columns on standard output; numbers to eight digits, missing values as a dash."""
+    """Aligned columns on standard output; numbers to eight digits, missing values as a dash.
+
+    On a terminal too narrow for the table, a few columns at a time, the first always with them.
+    """
     cells = [names] + [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
-    for line in cells:
-        click.echo("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for k, columns in enumerate(_groups(widths, room)):
+        if k:
+            click.echo()
+        for line in cells:
+            click.echo("  ".join(line[i].rjust(widths[i]) for i in columns))
+
+
+def _groups(widths: list[int], room: int) -> Iterator[list[int]]:
+    """Columns that fit beside the first one, a group after another."""
+    group, used = [0], widths[0]
+    for column in range(1, len(widths)):
+        if used + 2 + widths[column] > room and len(group) > 1:
+            yield group
+            group, used = [0], widths[0]
+        group.append(column)
+        used += 2 + widths[column]
+    yield group
 
 
 def _cell(value: Any) -> str:

@@ -55,7 +55,7 @@ _AXES = (
     help="expansion-measure, log-gain, accuracy-after, accuracy-before or accuracy-gained.  "
     "[default: accuracy-gained with a --loss, else expansion-measure]",
 )
-@grid_option("--cuts", "Values of the vertical axis drawn as curves in the second panel.")
+@grid_option("--cuts", "Values on the vertical axis, in its units, drawn as curves beside.")
 @jobs_option
 @output_option()
 @json_option

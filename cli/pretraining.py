@@ -39,7 +39,7 @@ pretraining_options = decorated(
     help="What a map shows: overlap, eigenvalue, expansion-measure, accuracy-few-outputs, "
     "accuracy-after or accuracy-gained.  [default: accuracy-gained with a --loss, else overlap]",
 )
-@grid_option("--cuts", "Augmentations drawn as curves in the second panel of a map.")
+@grid_option("--cuts", "Augmentations >= 0 drawn as curves in the second panel of a map.")
 @output_option()
 @json_option
 def command(output: Any, as_json: bool, quantity: str | None, cuts: Any, **options: Any) -> int:

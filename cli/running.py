@@ -17,7 +17,13 @@ RUN = ("seed", "jobs", "scheduler", "store", "resume", "output", "as_json")
 
 
 run_options = decorated(
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option(
+        "--seed",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Of all random numbers.",
+    ),
     click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one per core]"),
     click.option("--scheduler", metavar="TCP://HOST:PORT", help="Dask scheduler to run on."),
     click.option(

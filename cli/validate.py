@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from cli.config import ConfigurableGroup
 from cli.grids import decorated
 from cli.options import (
     check_training,
@@ -102,7 +103,7 @@ _head_options = decorated(
 )
 
 
-@click.group("validate")
+@click.group("validate", cls=ConfigurableGroup)
 def command() -> None:
     """Theory against simulation: z-scores, one correction for the whole table, one verdict.
 

@@ -27,7 +27,7 @@ _feature_options = decorated(
         default="1",
         show_default=True,
     ),
-    grid_option("--kept", "kappa_i, second moment in a view.", default="1", show_default=True),
+    grid_option("--kept", "kappa_i >= 0, second moment in a view.", default="1", show_default=True),
 )
 _depth_option = click.option(
     "--depth", type=click.IntRange(2), default=2, show_default=True, help="Layers, head included."
@@ -39,7 +39,9 @@ _networks_option = click.option(
     show_default=True,
     help="Independently trained networks at each size.",
 )
-_batch_option = click.option("--batch-size", type=click.IntRange(2), default=32, show_default=True)
+_batch_option = click.option(
+    "--batch-size", type=click.IntRange(2), default=32, show_default=True, help="Pairs in a batch."
+)
 
 
 def _start_option(default: float) -> Callable[..., Any]:
@@ -62,7 +64,13 @@ def _error_option(name: str, default: float, of: str) -> Callable[..., Any]:
 @_feature_options
 @_depth_option
 @click.option("--outputs", type=click.IntRange(1), help="k, of the head.  [default: one a feature]")
-@click.option("--decay", type=click.FloatRange(0), default=0.0, show_default=True)
+@click.option(
+    "--decay",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Weight decay of the training.",
+)
 @_networks_option
 @_batch_option
 @_start_option(0.5)
@@ -71,7 +79,13 @@ def _error_option(name: str, default: float, of: str) -> Callable[..., Any]:
 @click.option("--loss", metavar="NAME", help="Of the probe, with --label.")
 @click.option("--sampling-ratio", type=_positive, help="n/p of the probe, with --label.")
 @click.option("--ridge", type=_positive, help="Of the probe, on features of unit mean square.")
-@click.option("--trials", type=click.IntRange(8), default=100, show_default=True)
+@click.option(
+    "--trials",
+    type=click.IntRange(8),
+    default=100,
+    show_default=True,
+    help="Independent probes on each layer.",
+)
 @_error_option("--accuracy-error", 0.003, "an accuracy")
 @level_option()
 @run_options
@@ -156,6 +170,7 @@ def learning_order(**options: Any) -> int:
     type=click.Choice(["cosine", "inner-product", "spectral"]),
     default="cosine",
     show_default=True,
+    help="The contrastive loss that trains the network.",
 )
 @click.option("--signal", type=click.FloatRange(0), required=True, help="R.")
 @click.option("--augmentation", type=click.FloatRange(0), required=True, help="sigma.")
@@ -164,7 +179,13 @@ def learning_order(**options: Any) -> int:
 @_depth_option
 @_networks_option
 @_start_option(1.0)
-@click.option("--step", type=_positive, default=0.125, show_default=True)
+@click.option(
+    "--step",
+    type=_positive,
+    default=0.125,
+    show_default=True,
+    help="Length of a step of descent.",
+)
 @click.option("--time", type=_positive, default=150.0, show_default=True, help="Of training.")
 @_error_option("--gain-error", 0.02, "a log gain")
 @level_option()

@@ -9,7 +9,7 @@ from asymptotics.contrastive.domain import at_least
 from asymptotics.contrastive.objective import Objective, Setting
 from asymptotics.contrastive.objectives import OBJECTIVES
 from asymptotics.contrastive.views import ViewPair, gaussian_noise
-from asymptotics.errors import InvalidInput
+from asymptotics.errors import InvalidInput, did_you_mean
 
 Array = NDArray[np.float64]
 
@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 def find_objective(name: str) -> Objective:
     """The table entry called `name`."""
     if name not in OBJECTIVES:
-        raise InvalidInput(f"objective {name!r} is not one of {', '.join(OBJECTIVES)}")
+        hint = did_you_mean(name, OBJECTIVES)
+        raise InvalidInput(f"objective {name!r} is not one of {', '.join(OBJECTIVES)}{hint}")
     return OBJECTIVES[name]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from asymptotics.errors import InvalidInput
+from asymptotics.errors import InvalidInput, did_you_mean
 from asymptotics.multiclass.geometry import BlockGeometry
 from asymptotics.multiclass.mixture import MulticlassMixture
 
@@ -42,7 +42,10 @@ class MulticlassProblem:
     def __post_init__(self) -> None:
         if self.loss not in MULTICLASS_LOSSES:
             allowed = ", ".join(MULTICLASS_LOSSES)
-            raise InvalidInput(f"loss for K classes must be one of {allowed}, got {self.loss!r}")
+            hint = did_you_mean(self.loss, MULTICLASS_LOSSES)
+            raise InvalidInput(
+                f"loss for K classes must be one of {allowed}, got {self.loss!r}{hint}"
+            )
         needs_ridge, may_intercept, _ = MULTICLASS_LOSSES[self.loss]
         if needs_ridge and self.ridge is None:
             raise InvalidInput(f"ridge is required by the loss {self.loss}, a number > 0")

@@ -1,0 +1,1 @@
+"""The page of `asymptotics explore`: its state, the engine calls it stands for, its server."""
