@@ -44,7 +44,7 @@ export function niceStep(least) {
 export function frame(place, right) {
   const width = Math.max(260, place.clientWidth);
   const height = Math.min(340, Math.max(220, 0.55 * width));
-  const box = { left: 52, right: width - right, top: 12, bottom: height - 44 };
+  const box = { left: 58, right: width - right, top: 12, bottom: height - 44 };
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
   return { root, box };
 }
