@@ -236,3 +236,25 @@ def test_large_samples_are_certified(loss, shape):
         for intercept in (False, True):
             fit = fit_probe(loss, features, labels, ridge, intercept)
             assert fit.certificate.worst < 1e-10
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_samples_of_any_shape_and_scale_are_certified(seed):
+    """Whatever way was taken to it, a fit is refused or exact."""
+    rng = np.random.default_rng(60 + seed)
+    n, p, signal = int(rng.integers(10, 300)), int(rng.integers(5, 300)), rng.uniform(0, 4)
+    labels = rng.choice([-1.0, 1.0], n)
+    features = rng.normal(size=(n, p))
+    features[:, 0] += signal * labels
+    features *= 10 ** rng.uniform(-3, 3)
+    ridge = 10 ** rng.uniform(-6, 2) * np.mean(features**2)
+    for loss in PROBES:
+        given = ridge if PROBES[loss].penalised else None
+        for intercept in (False, True)[: 1 + PROBES[loss].intercept]:
+            if (loss == "min-norm" and n > p) or (loss == "least-squares" and n <= p + 1):
+                continue
+            try:
+                fit = fit_probe(loss, features, labels, given, intercept)
+            except (NotSeparable, Separable):
+                continue
+            assert fit.certificate.worst < 1e-9

@@ -167,7 +167,8 @@ def _proximal_round(
         after = dual.multipliers(margins + length * along, old, width)
         capped = (multipliers == dual.box.cap) != (after == dual.box.cap)
         shifted = int(np.count_nonzero((between != dual.between(after)) | capped))
-        if length == 1.0 and shifted <= allowed:
+        # a last round (nothing allowed) may not end with a step in single precision
+        if length == 1.0 and shifted <= allowed and (allowed or not found):
             return x, taken + 1
     return x, max_steps
 

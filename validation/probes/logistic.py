@@ -34,8 +34,9 @@ def fit_logistic(
     `NotConverged` when it ends above `tolerance`. `ridge` may be 0 where a finite optimum exists.
     """
     found = minimise(*with_intercept(sample.signed, sample, ridge, intercept), LOGISTIC)
-    if found.reached <= 1e-13:
-        return _certified(sample, ridge, intercept, found.x, found.steps, tolerance)
+    fit = _fitted(sample, ridge, intercept, found.x, found.steps)
+    if fit.certificate.worst <= 1e-13:
+        return fit
     rows, penalty = with_intercept(sample.coordinates, sample, ridge, intercept)
     x = np.zeros(rows.shape[1])
     best, best_x, stalled, steps = np.inf, x, 0, 0
@@ -66,7 +67,13 @@ def fit_logistic(
         steps += 1
         x = x + (1.0 if reached < 1e-8 else step_length(slope)) * step
     best_x = _expanded(sample, best_x, intercept)
-    return _certified(sample, ridge, intercept, best_x, steps, tolerance)
+    fit = _fitted(sample, ridge, intercept, best_x, steps)
+    if not fit.certificate.worst <= tolerance:
+        raise NotConverged(
+            f"logistic probe: relative gradient {fit.certificate.worst:.1e} above {tolerance:.0e} "
+            f"after {steps} Newton steps: rescale the features or raise the ridge"
+        )
+    return fit
 
 
 def fit_logistic_mle(sample: Sample, intercept: bool = False, tolerance: float = 1e-11) -> ProbeFit:
@@ -114,16 +121,9 @@ def _solve_hessian(rows: Array, curvature: Array, penalty: Array, gradient: Arra
     raise NotConverged("the probe's Hessian has no Cholesky factor: features too large or singular")
 
 
-def _certified(
-    sample: Sample, ridge: float, intercept: bool, x: Array, iterations: int, tolerance: float
-) -> ProbeFit:
-    """Recompute the gradient from the original features, and refuse what fails."""
+def _fitted(sample: Sample, ridge: float, intercept: bool, x: Array, steps: int) -> ProbeFit:
+    """The fit of theta and b, its gradient recomputed from the original features."""
     theta, offset = (x[:-1], float(x[-1])) if intercept else (x, 0.0)
     pull = expit(-sample.margins(theta, offset)) / sample.num_samples
     reached = sample.relative_balance(pull, ridge * theta, intercept)
-    if not reached <= tolerance:
-        raise NotConverged(
-            f"logistic probe: relative gradient {reached:.1e} above {tolerance:.0e} after "
-            f"{iterations} Newton steps: rescale the features or raise the ridge"
-        )
-    return ProbeFit(theta, offset, Certificate(gradient=reached), iterations)
+    return ProbeFit(theta, offset, Certificate(gradient=reached), steps)
