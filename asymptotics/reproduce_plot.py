@@ -1,4 +1,4 @@
-"""The figure of a remade result: theory as lines, simulation as points, published numbers as squares."""
+"""The figure of a remade result: theory as lines, simulated points, published squares."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def plot_remade(points: Table, panels: Mapping[str, Mapping[str, Any]]) -> Figur
         ):
             _draw(axes, _only(points, "panel", name))
             axes.set(**properties)
+            axes.title.set_size(9)
             if "xticks" in properties:
                 axes.xaxis.set_minor_formatter(NullFormatter())
             if "yticks" in properties:

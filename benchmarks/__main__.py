@@ -57,7 +57,7 @@ def show(section: dict[str, Any]) -> None:
     print(f"\n{section['title']} (peak memory {section['peak_mb']:.0f} MB)")
     for row, ratio in zip(rows, ratios(rows), strict=True):
         times = "" if ratio is None else f"{ratio:.3g} x"
-        print(f"  {row.size:<36}{row.name:<36}{row.seconds:10.3g} s {times:>10}  {row.reached}")
+        print(f"  {row.size:<44}{row.name:<36}{row.seconds:10.3g} s {times:>10}  {row.reached}")
 
 
 def main() -> None:

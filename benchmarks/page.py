@@ -86,13 +86,17 @@ def _series(sections: dict[str, dict[str, Any]]) -> dict[str, dict[str, list[tup
 
 
 def figure(series: dict[str, dict[str, list[tuple[float, float]]]]) -> Figure:
-    """A panel a quantity, logarithmic axes, the last slope beside each line."""
+    """A panel a quantity, logarithmic axes; beside each line the slope of its upper half."""
     drawn = Figure(figsize=(9, 6.4), layout="constrained")
     for axes, (panel, lines) in zip(np.ravel(drawn.subplots(2, 2)), series.items(), strict=False):
         for label, points in lines.items():
             x, y = np.array(sorted(points)).T
-            slope = np.diff(np.log(y[-2:]))[0] / np.diff(np.log(x[-2:]))[0]
-            axes.loglog(x, y, "o-", ms=3.5, label=f"{label}: last slope {slope:.1f}")
+            half = len(x) // 2
+            slope = np.polyfit(np.log(x[half:]), np.log(y[half:]), 1)[0]
+            axes.loglog(x, y, "o-", ms=3.5, label=f"{label}: slope {slope:.1f}")
+            if panel in ("classes", "digits"):
+                axes.set_xticks(x, [f"{value:g}" for value in x], minor=False)
+                axes.set_xticks([], minor=True)
         axes.set_xlabel(_PANELS[panel][0])
         axes.set_ylabel(_PANELS[panel][1])
         axes.legend(fontsize=8, frameon=False)

@@ -10,7 +10,6 @@ looked up, so that none is without it.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +52,8 @@ def _load(ctx: click.Context, param: click.Parameter, path: Path | None) -> None
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # here, so that --help is instant
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

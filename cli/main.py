@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
-from asymptotics.errors import AsymptoticsError
+from asymptotics.errors import AsymptoticsError, did_you_mean
 from cli.config import configurable
 
 # name: (module of cli with a command of that name, one line of help)
@@ -34,6 +33,7 @@ COMMANDS = {
     "phase": "a phase diagram of temperature against augmentation, with its boundaries",
     "pretraining": "a head trained on finitely many unlabelled pairs: transition, gain, accuracy",
     "projector": "the gain that a contrastive objective trains",
+    "reproduce": "published results, remade and compared with the published numbers",
     "thresholds": "separability, interpolation, and where training turns",
     "validate": "theory against finite-size simulation, with a verdict",
 }
@@ -59,8 +59,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest name suggested for a mistyped one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; commands: {', '.join(COMMANDS)}"
+            hint = did_you_mean(args[0], COMMANDS) or f"; commands: {', '.join(COMMANDS)}"
             raise click.UsageError(f"no command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 

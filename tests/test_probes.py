@@ -13,6 +13,7 @@ from sklearn.svm import SVC, LinearSVC
 from asymptotics.errors import InvalidInput
 from asymptotics.mixture import isotropic_mixture
 from asymptotics.projectors import Gain
+from validation.checks.probe_trial import features_at
 from validation.data import at_dimension
 from validation.probes import PROBES, NotSeparable, Separable, fit_probe
 
@@ -258,3 +259,10 @@ def test_random_samples_of_any_shape_and_scale_are_certified(seed):
             except (NotSeparable, Separable):
                 continue
             assert fit.certificate.worst < 1e-9
+
+
+@pytest.mark.parametrize("seed", [153, 313])
+def test_a_max_margin_fit_does_not_end_on_a_step_in_single_precision(seed):
+    rng = np.random.default_rng(seed)
+    features, labels = features_at({"signal": 1.0}, 50, 1.0, 0.5).draw(50, rng)
+    assert fit_probe("max-margin", features, labels).certificate.worst < 1e-10

@@ -1,0 +1,1 @@
+"""Published results, remade one by one: theory, simulation and the published numbers together."""
