@@ -1,9 +1,11 @@
 """Solving the probe's equations for a whole grid at once, with evidence for every digit.
 
 1. start from the exact solution of the square loss, which is algebraic but for one unknown;
-2. damped Newton; where it fails, continuation in the ridge from the averaging limit;
-3. polish with the undamped step of a finer rule, until the limiting accuracy agrees with that of
-   a rule 1.5 times as large (for closed-form losses: of an independent quadrature).
+2. ordinary points take the quick way: Newton by a small rule, two steps by a larger one, and the
+   check of a third;
+3. the others damped Newton; where it fails, continuation in the ridge from the averaging limit;
+4. and a polish with the undamped step of a finer rule, until the limiting accuracy agrees with that
+   of a rule 1.5 times as large (for closed-form losses: of an independent quadrature).
 """
 
 from __future__ import annotations
