@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,22 @@ class PhaseDiagram:
         """The quantity as an array (y, x); nan where a cell failed, inf at collapse (log-gain)."""
         check_quantity(quantity, "accuracy" in self.table.columns)
         return QUANTITIES[quantity](self.table.columns).reshape(self.y.size, self.x.size)
+
+    def figure(self, quantity: str | None = None) -> Any:
+        """A matplotlib figure: the map of `quantity` with its boundaries, and cuts.
+
+        By default of the accuracy that the head gains, without a probe of the expansion measure.
+        """
+        from asymptotics.phase_plot import plot_phase
+
+        known = "accuracy" in self.table.columns
+        return plot_phase(self, quantity or ("accuracy-gained" if known else "expansion-measure"))
+
+    def _repr_svg_(self) -> str:
+        """The figure, for a notebook."""
+        file = StringIO()
+        self.figure().savefig(file, format="svg")
+        return file.getvalue()
 
 
 def check_quantity(quantity: str, has_probe: bool) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from asymptotics import accuracy, curve
+from asymptotics import accuracy, curve, phase_diagram
 from asymptotics.display import cell
 from asymptotics.table import Table
 from cli.main import run
@@ -56,6 +56,13 @@ def test_the_latex_file_carries_its_command(tmp_path, monkeypatch):
     text = (tmp_path / "t.tex").read_text()
     assert r"\caption{asymptotics curve --loss square" in text
     assert text.startswith("% {")
+
+
+def test_a_phase_diagram_is_a_figure_in_a_notebook():
+    axes = {"temperature": [0.5, 1.0, 2.0], "augmentation": [0.5, 1.0]}
+    diagram = phase_diagram(objective="cosine-scaled", signal=2.0, dimension=50.0, **axes)
+    assert "<svg" in diagram._repr_svg_()
+    assert len(diagram.figure("log-gain").axes) >= 2
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here")
