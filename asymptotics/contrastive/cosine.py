@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asymptotics.contrastive.alignment import alignment
-from asymptotics.contrastive.minima import Elementwise, Minima, local_minima
+from asymptotics.contrastive.minima import Minima, local_minima
 from asymptotics.contrastive.objective import Landscape, Objective, Setting
 from asymptotics.contrastive.sphere import log_cosh, log_direction_average
 from asymptotics.contrastive.uniformity import uniformity
@@ -137,11 +137,11 @@ class CosineLandscape(Landscape):
         unresolved[again] |= slow.unresolved
         return replace(found, point=point[order], position=position[order], unresolved=unresolved)
 
-    def newton_step(self, slope: Elementwise, log_gain: Array, point: NDArray[np.intp]) -> Array:
-        """``(dL/d log a)/(d^2 L/d(log a)^2)`` by the rule of `slope`, with the exact curvature."""
-        resolution = 1.0 if slope is self.slope else _REFINED
+    def newton_steps(self, log_gain: Array, point: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Over the exact curvature, each by its own rule."""
         chosen = tuple(parameter[point] for parameter in self.parameters)
-        return _newton_step(log_gain, chosen, resolution)
+        plain, refined = (_newton_step(log_gain, chosen, r) for r in (1.0, _REFINED))
+        return plain, refined
 
 
 def landscape(setting: Setting) -> CosineLandscape:

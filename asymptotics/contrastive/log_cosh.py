@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 LARGEST_POLE_SLOPE = 4.0  # above this K the half-line rule is the shorter one
 WINDOW = 9.0  # standard deviations; exp(-81/2) is below rounding
+_FARTHEST = 6.0  # height of a pole that a trapezoidal sum no longer sees
 TAYLOR_SLOPE = 0.5  # below this K log cosh is integrated as it stands, without the split at |h|
 
 
@@ -80,31 +81,36 @@ def _trapezoid_with_poles(scaled: Array, ratio: Array, step: float) -> Array:
 
 def _is_seen(height: Array, ratio: Array, step: float) -> NDArray[np.bool_]:
     """Whether a pole at i `height` moves the trapezoidal sum by more than exp(-40)."""
-    return (height < 6.0) & (height**2 - ratio**2 - 4 * np.pi * height / step > -80.0)
+    return (height < _FARTHEST) & (height**2 - ratio**2 - 4 * np.pi * height / step > -80.0)
 
 
 def _poles(scaled: Array, ratio: Array, step: float) -> Array:
     """Minus the share of T - E of all poles that are seen.
 
     exp(2 pi (y + i r)/H) and exp(i y r) of a pole are those of the one below it times the same
-    factor: only exp(y^2/2) is new.
+    factor: only exp(y^2/2) is new. Farther than 6 the share of a pole is below rounding.
     """
     total = np.zeros_like(scaled)
     if not scaled.size:
         return total
     y = 0.5 * np.pi / scaled
-    turn = np.exp(1j * y * ratio)
+    cosine, sine = np.cos(y * ratio), np.sin(y * ratio)
+    turn = cosine * cosine - sine * sine, 2 * cosine * sine
     modulus = np.exp(2 * np.pi * y / step)
-    next_turn, next_modulus = turn * turn, modulus * modulus
-    phase = np.exp(2j * np.pi * ratio / step)
-    size = np.sqrt(8 * np.pi) / scaled
-    for j in range(int(np.floor(6.0 * scaled.max() / np.pi + 0.5))):
-        height = np.minimum((2 * j + 1) * y, 6.0)
-        # modulus > 30: nothing cancels
-        share = turn / (modulus * phase - 1)
-        weight = size * height * np.exp(0.5 * (height * height - ratio * ratio))
-        total += np.where(_is_seen(height, ratio, step), weight * share.real, 0.0)
-        turn, modulus = turn * next_turn, np.minimum(modulus * next_modulus, 1e100)
+    growth = modulus * modulus
+    angle = 2 * np.pi * ratio / step
+    phase = np.cos(angle), np.sin(angle)
+    size, depth = np.sqrt(8 * np.pi) / scaled, 0.5 * ratio * ratio
+    for j in range(int(np.floor(_FARTHEST * scaled.max() / np.pi + 0.5))):
+        height = np.minimum((2 * j + 1) * y, _FARTHEST)
+        # exp(...) - 1; modulus > 30: nothing cancels
+        real, imaginary = modulus * phase[0] - 1, modulus * phase[1]
+        share = (cosine * real + sine * imaginary) / (real * real + imaginary * imaginary)
+        share *= size * height * np.exp(0.5 * height * height - depth)
+        share *= height < _FARTHEST
+        total += share
+        cosine, sine = cosine * turn[0] - sine * turn[1], sine * turn[0] + cosine * turn[1]
+        modulus = np.minimum(modulus * growth, 1e100)
     return total
 
 

@@ -63,19 +63,19 @@ class Landscape:
         """All local minima inside the grid, and the ends towards which the loss falls."""
         return local_minima(self.slope, self.grid, self.parameters)
 
-    def newton_step(self, slope: Elementwise, log_gain: Array, point: NDArray[np.intp]) -> Array:
-        """``slope / (d slope / d log_gain)``: how far from a zero of ``slope`` log_gain is.
+    def newton_steps(self, log_gain: Array, point: NDArray[np.intp]) -> tuple[Array, Array]:
+        """How far from a zero of ``slope``, and of ``refined_slope``, log_gain is.
 
-        The derivative is a central difference with step 1e-5, enough for a measure of error;
-        inf where the slope does not change at all.
+        Each is over d slope / d log_gain, a central difference with step 1e-5: enough for a measure
+        of error. inf where the slope does not change at all.
         """
         chosen = tuple(parameter[point] for parameter in self.parameters)
         step = 1e-5
-        ahead, behind = slope(log_gain + step, *chosen), slope(log_gain - step, *chosen)
-        change = ahead - behind
-        flat = change == 0
-        newton = slope(log_gain, *chosen) * 2 * step / np.where(flat, 1.0, change)
-        return np.where(flat, np.inf, newton)
+        change = self.slope(log_gain + step, *chosen) - self.slope(log_gain - step, *chosen)
+        derivative = np.where(change == 0, np.nan, change) / (2 * step)
+        steps = (f(log_gain, *chosen) / derivative for f in (self.slope, self.refined_slope))
+        plain, refined = (np.where(np.isnan(derivative), np.inf, newton) for newton in steps)
+        return plain, refined
 
 
 @dataclass(frozen=True)

@@ -123,9 +123,9 @@ def _evidence(landscape: Landscape, log_gain: Array) -> tuple[Array, Array]:
     residual, error = np.zeros_like(log_gain), np.zeros_like(log_gain)
     point = np.flatnonzero(np.isfinite(log_gain))
     at = log_gain[point]
-    residual[point] = np.abs(landscape.newton_step(landscape.slope, at, point))
-    rounding = 1e-13 + 4 * np.finfo(float).eps * np.abs(at)
-    error[point] = rounding + np.abs(landscape.newton_step(landscape.refined_slope, at, point))
+    plain, refined = landscape.newton_steps(at, point)
+    residual[point] = np.abs(plain)
+    error[point] = 1e-13 + 4 * np.finfo(float).eps * np.abs(at) + np.abs(refined)
     nowhere = np.isnan(log_gain)
     residual[nowhere], error[nowhere] = np.inf, np.inf
     return residual, error
