@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from asymptotics import accuracy, curve, phase_diagram
+from asymptotics import accuracy, curve, phase_diagram, projector
 from asymptotics.display import cell
 from asymptotics.table import Table
 from cli.main import run
@@ -39,6 +39,14 @@ def test_a_limit_is_a_table_in_a_notebook():
     page = point._repr_html_()
     assert page.count("<tr>") == 3
     assert f"{float(point.accuracy[1]):.10g}"[:8] in page
+
+
+def test_a_trained_head_is_a_table_in_a_notebook():
+    head = projector(
+        "cosine-scaled", signal=2.0, dimension=50, augmentation=1.0, temperature=[0.1, 1.0]
+    )
+    assert "expansion_measure" in head._repr_html_()
+    assert len(head.table()) == 2
 
 
 def test_missing_values_are_dashes_in_latex():

@@ -100,6 +100,9 @@ class Comparison:
         """The table as dicts of numbers, strings and None."""
         return self.table.rows()
 
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
     def __str__(self) -> str:
         """One line: the verdict and what stands behind it."""
         status, z = self.table["status"], np.abs(self.table["z"])

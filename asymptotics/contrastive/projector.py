@@ -12,6 +12,7 @@ from asymptotics.contrastive.objective import Objective, Setting
 from asymptotics.contrastive.views import ViewPair
 from asymptotics.contrastive.wells import STATUSES, Wells, join, wells
 from asymptotics.errors import NotConverged
+from asymptotics.table import Table
 
 Array = NDArray[np.float64]
 CHUNK = 8192  # points solved together; bounds memory, changes no digit
@@ -62,6 +63,15 @@ class Projection:
     converged: NDArray[np.bool_]
     status: NDArray[np.str_]
     wells: Wells
+
+    def table(self) -> Table:
+        """A row a point: the gain, what it means, and its evidence."""
+        names = ("gain", "log_gain", "expansion_measure", "regime", "from_identity", "num_minima")
+        chosen = (*names, "error_estimate", "status")
+        return Table({name: np.ravel(getattr(self, name)) for name in chosen})
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     def minima_at(self, *index: int) -> tuple[LocalMinimum, ...]:
         """All wells of the grid point `index`, by increasing gain; collapse is the last."""
