@@ -6,7 +6,8 @@ curve(loss="max-margin", signal=2, sampling_ratio=np.linspace(0.2, 10, 50), gain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import repeat
 from typing import Any
@@ -165,6 +166,8 @@ SWEPT = (
 )
 
 
+PART = 65536  # rows of a table of `curve_parts`
+
 # objectives whose gain takes milliseconds a point
 EXPENSIVE = ("cosine", "cosine-fixed-temperature")
 
@@ -187,21 +190,41 @@ def curve(
     return Table(constant_columns(points, fixed) | points | columns, dict(parameters))
 
 
+def curve_parts(
+    *, progress: Progress | None = None, executor: Executor | None = None, **parameters: Any
+) -> Iterator[Table]:
+    """The rows of `curve` in tables of at most `PART`, one after another: for grids of any size."""
+    grids, fixed = _grids(parameters)
+    shape = [grid.size for grid in grids.values()]
+    total = math.prod(shape)
+    for first in range(0, total, PART):
+        place = np.unravel_index(np.arange(first, min(first + PART, total)), shape)
+        points = {name: grid[k] for (name, grid), k in zip(grids.items(), place, strict=True)}
+        columns = columns_of(points, fixed, progress, executor)
+        yield Table(constant_columns(points, fixed) | points | columns, dict(parameters))
+
+
 def product_of_grids(
     parameters: Mapping[str, Any],
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """(the swept parameters at every point of the product of their grids, the other ones)."""
+    grids, fixed = _grids(parameters)
+    mesh = np.meshgrid(*grids.values(), indexing="ij")
+    points = {name: np.ravel(values) for name, values in zip(grids, mesh, strict=True)}
+    return points, fixed
+
+
+def _grids(parameters: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
+    """(the grid of every swept parameter, the other parameters)."""
     names = [name for name in SWEPT if parameters.get(name) is not None]
     grids = {name: np.atleast_1d(np.asarray(parameters[name], dtype=float)) for name in names}
     for name, grid in grids.items():
         if grid.ndim != 1 or grid.size == 0:
             raise InvalidInput(f"{name}: a grid is a non-empty list of numbers")
-    mesh = np.meshgrid(*grids.values(), indexing="ij")
-    points = {name: np.ravel(values) for name, values in zip(grids, mesh, strict=True)}
     fixed = {
         name: value for name, value in parameters.items() if name not in grids and value is not None
     }
-    return points, fixed
+    return grids, fixed
 
 
 def constant_columns(

@@ -18,16 +18,20 @@ from cli.options import (
     training_options,
 )
 from cli.output import (
+    STREAMED_ENDINGS,
     configuration,
     json_option,
-    note_coexistence,
     output_option,
     print_json,
     print_table,
     progress_bar,
     write,
+    write_rows,
 )
 from cli.parallel import jobs_option, workers
+from cli.tally import Tally
+
+_HELD = 200_000  # points of a grid that are held in memory at once
 
 
 @click.command("curve")
@@ -52,18 +56,25 @@ def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int
     """
     quantities = read_quantities(options.pop("quantities"), options["loss"])
     parameters = problem_parameters(options) | {"quantities": quantities}
-    from asymptotics.sweep import SWEPT, curve
+    from asymptotics.sweep import SWEPT, curve, curve_parts
 
     sizes = {n: np.size(parameters[n]) for n in SWEPT if parameters.get(n) is not None}
     axis = max(sizes, key=lambda name: sizes[name])
     trained = parameters.get("objective") is not None
     size = int(np.prod(list(sizes.values())))
+    config, tally = configuration("curve", options), Tally()
     with (
         workers(jobs, parameters.get("objective"), size) as executor,
         progress_bar(size, "curve", 300 if trained else 2000) as progress,
     ):
-        table = curve(progress=progress, executor=executor, **parameters)
-    config = configuration("curve", options)
+        settings: dict[str, Any] = {"progress": progress, "executor": executor, **parameters}
+        streamed = output is not None and output.suffix in STREAMED_ENDINGS and not as_json
+        if streamed and size > _HELD:
+            assert output is not None
+            write_rows(output, tally.watch(curve_parts(**settings)), config)
+            tally.report()
+            return 3 if tally.failed else 0
+        (table,) = tally.watch([curve(**settings)])
     varied = [name for name, size in sizes.items() if size > 1]
     if output is not None:
 
@@ -85,20 +96,5 @@ def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int
         print_table(table.rows(), [*(varied or [axis]), *names, "status"])
         if parameters.get("ridge") is not None:
             click.echo(f"ridge in the {parameters['ridge_convention']} convention", err=True)
-    note_coexistence(table)
-    failed = int(np.sum(~table["converged"]))
-    if failed:
-        click.echo(_explain(table, failed), err=True)
-    return 3 if failed else 0
-
-
-def _explain(table: Any, failed: int) -> str:
-    missing = int(np.sum(table["status"] == "no limit"))
-    lines = []
-    if missing:
-        thresholds = np.unique(np.round(table["threshold"][table["status"] == "no limit"], 8))
-        shown = ", ".join(f"{value:.8g}" for value in thresholds[:4])
-        lines.append(f"{missing} of {len(table)} points have no limit (threshold n/p = {shown})")
-    if failed > missing:
-        lines.append(f"{failed - missing} of {len(table)} points did not converge")
-    return "asymptotics: " + "; ".join(lines)
+    tally.report()
+    return 3 if tally.failed else 0

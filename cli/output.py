@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TABLE_ENDINGS = (".csv", ".json", ".npz", ".tex")
+STREAMED_ENDINGS = (".csv", ".json")
 FIGURE_ENDINGS = (".pdf", ".svg", ".png")
 
 json_option = click.option(
@@ -75,14 +76,15 @@ def json_pieces(content: Mapping[str, Any]) -> Iterator[str]:
     for key, value in content.items():
         yield f"{before}{json.dumps(str(key))}: "
         before = ", "
-        if not isinstance(value, Table):
+        if not isinstance(value, (Table, Iterator)):
             yield json.dumps(plain(value), allow_nan=False)
             continue
         opening = "["
-        for row in value.iter_rows():
-            yield opening + json.dumps(row, allow_nan=False)
-            opening = ",\n "
-        yield "]" if len(value) else "[]"
+        for part in [value] if isinstance(value, Table) else value:
+            for row in part.iter_rows():
+                yield opening + json.dumps(row, allow_nan=False)
+                opening = ",\n "
+        yield "]" if opening != "[" else "[]"
     yield "}" if content else "{}"
 
 
@@ -147,18 +149,12 @@ def write(
     configuration, and json's keys.
     """
     extra = extra or {}
+    if path.suffix in STREAMED_ENDINGS:
+        write_rows(path, iter([table]), config, extra)
+        return
     text = json.dumps(plain({**config, **extra}), allow_nan=False)
     with whole_file(path) as file:
-        if path.suffix == ".csv":
-            wrapper = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-            writer = csv.DictWriter(wrapper, list(table.columns), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(table.iter_rows())
-            wrapper.detach()
-        elif path.suffix == ".json":
-            for piece in json_pieces({"config": config, "rows": table, **extra}):
-                file.write(piece.encode())
-        elif path.suffix == ".tex":
+        if path.suffix == ".tex":
             caption = " ".join(["asymptotics", *config.get("arguments", [])])
             file.write(f"% {text}\n{table.to_latex(caption)}".encode())
         elif path.suffix == ".npz":
@@ -166,8 +162,31 @@ def write(
         else:
             assert draw is not None
             _save_figure(draw(), file, path.suffix[1:], text)
+
+
+def write_rows(
+    path: Path,
+    parts: Iterator[Table],
+    config: Mapping[str, Any],
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """A csv or json file of tables that come one after another, none of them kept."""
+    extra = extra or {}
+    with whole_file(path) as file:
+        if path.suffix == ".json":
+            for piece in json_pieces({"config": config, "rows": parts, **extra}):
+                file.write(piece.encode())
+        else:
+            wrapper = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+            for number, part in enumerate(parts):
+                writer = csv.DictWriter(wrapper, list(part.columns), lineterminator="\n")
+                if number == 0:
+                    writer.writeheader()
+                writer.writerows(part.iter_rows())
+            wrapper.detach()
     if path.suffix == ".csv":
         # beside the file, since a comment line breaks some readers of csv
+        text = json.dumps(plain({**config, **extra}), allow_nan=False)
         write_whole(path.with_name(path.name + ".config.json"), text.encode())
 
 
@@ -186,21 +205,6 @@ def progress_bar(length: int, label: str, least: int = 2000) -> Iterator[Callabl
         return
     with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
         yield bar.update
-
-
-def note_coexistence(table: Table) -> None:
-    """Say on standard error where training has two minima, and that gain is the lower one's."""
-    if "num_minima" not in table.columns:
-        return
-    several = table["num_minima"] > 1
-    if np.any(several):
-        apart = several & (table["gain"] != table["gain_from_identity"])
-        click.echo(
-            f"asymptotics: {int(several.sum())} of {len(table)} points have two local minima; gain "
-            "is the lower one's, and gradient flow from W = I reaches the other at "
-            f"{int(apart.sum())} (gain_from_identity)",
-            err=True,
-        )
 
 
 def print_table(rows: list[dict[str, Any]], names: list[str]) -> None:

@@ -20,7 +20,6 @@ from cli.options import (
 from cli.output import (
     configuration,
     json_option,
-    note_coexistence,
     output_option,
     print_json,
     print_table,
@@ -28,6 +27,7 @@ from cli.output import (
     write,
 )
 from cli.parallel import jobs_option, workers
+from cli.tally import Tally
 
 _AXES = (
     "temperature",
@@ -113,11 +113,14 @@ def command(
         names = [x, y, "gain", "expansion_measure", "regime", "status"]
         shown = names[:-1] + (["accuracy_before", "accuracy_after"] if options["loss"] else [])
         print_table(diagram.table.rows(), [*shown, "status"])
-    note_coexistence(diagram.table)
-    failed = int(np.sum(~diagram.table["converged"]))
-    if failed:
-        click.echo(f"asymptotics: {failed} of {cells} cells have no value; see status", err=True)
-    return 3 if failed else 0
+    tally = Tally()
+    tally.add(diagram.table)
+    tally.note_coexistence()
+    if tally.failed:
+        click.echo(
+            f"asymptotics: {tally.failed} of {cells} cells have no value; see status", err=True
+        )
+    return 3 if tally.failed else 0
 
 
 def _parameters(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The command line as its user meets it: values, files, exit codes, one-line errors."""
 
+import csv
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from cli.grids import parse_grid
-from cli.main import COMMANDS
+from cli.main import COMMANDS, run
 
 POINT = ["--loss", "logistic", "--signal", "1.5", "--sampling-ratio", "1.5", "--ridge", "0.1"]
 
@@ -280,3 +281,31 @@ def test_a_spectrum_file_is_named_in_the_configuration(call, tmp_path):
     )
     assert code == 0
     assert json.loads(out)["config"]["parameters"]["spectrum"] == str(path)
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_a_grid_too_large_to_hold_is_written_as_one_that_is_held(
+    ending, tmp_path, monkeypatch, capfd
+):
+    words = ["curve", "--loss", "max-margin", "--signal", "1", "--sampling-ratio", "0.5:9:30"]
+    words += ["--gain", "0.5,1,2", "-o"]
+    held, streamed = tmp_path / f"held.{ending}", tmp_path / f"streamed.{ending}"
+    assert run([*words, str(held)]) == 3
+    told = capfd.readouterr().err
+    monkeypatch.setattr("cli.curve._HELD", 10)
+    monkeypatch.setattr("asymptotics.sweep.PART", 7)
+    assert run([*words, str(streamed)]) == 3
+    assert capfd.readouterr().err == told
+    first, second = (rows_of(path) for path in (held, streamed))
+    assert len(first) == len(second) == 90
+    for one, other in zip(first, second, strict=True):
+        assert one["status"] == other["status"]
+        if one["status"] == "converged":
+            assert float(one["accuracy"]) == pytest.approx(float(other["accuracy"]), abs=1e-13)
+
+
+def rows_of(path):
+    if path.suffix == ".json":
+        return json.loads(path.read_text())["rows"]
+    with path.open() as file:
+        return list(csv.DictReader(file))
