@@ -138,14 +138,9 @@ def _proximal_round(
         rounding = 1e-14 * (np.linalg.norm(x) + np.abs(multipliers) @ sizes)
         if np.linalg.norm(gradient) <= rounding:
             return x, taken
-        step, found = x, False
         # an intercept's column, far longer than the others, is too much for single precision
-        if shifted > _SETTLED * len(rows) and not dual.reach:
-            hessian.weigh(between / (dual.box.softness + width))
-            step, found = hessian.gradients(gradient, 0.03, 60)
-        if not found:
-            step = _solve_low_rank(rows[between], dual.box.softness + width, gradient)
-        step = -step
+        rough = shifted > _SETTLED * len(rows) and not dual.reach
+        step, exact = _step(dual, hessian, between, gradient, width, rough)
         along = rows @ step
 
         def slope(
@@ -168,9 +163,22 @@ def _proximal_round(
         capped = (multipliers == dual.box.cap) != (after == dual.box.cap)
         shifted = int(np.count_nonzero((between != dual.between(after)) | capped))
         # a last round (nothing allowed) may not end with a step in single precision
-        if length == 1.0 and shifted <= allowed and (allowed or not found):
+        if length == 1.0 and shifted <= allowed and (allowed or exact):
             return x, taken + 1
     return x, max_steps
+
+
+def _step(
+    dual: _Dual, hessian: Hessian, between: Mask, gradient: Array, width: float, rough: bool
+) -> tuple[Array, bool]:
+    """(-H^{-1} gradient, whether exactly): `rough` is by conjugate gradients, where they arrive."""
+    softness = dual.box.softness + width
+    if rough:
+        hessian.weigh(between / softness)
+        step, found = hessian.gradients(gradient, 0.03, 60)
+        if found:
+            return -step, False
+    return -_solve_low_rank(dual.rows[between], softness, gradient), True
 
 
 def _solve_low_rank(rows: Array, width: float, gradient: Array) -> Array:
