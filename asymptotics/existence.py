@@ -76,6 +76,11 @@ def _of_rank(geometry: Geometry, prior: Array | None, threshold: Callable[..., A
     radius = geometry.separation()
     finite = np.isfinite(radius)
     parameters = [np.where(finite, radius, 0.0)] + ([] if prior is None else [prior])
-    different, which = np.unique(np.stack(parameters), axis=1, return_inverse=True)
-    star = threshold(*different)[np.ravel(which)]
+    columns = np.stack(parameters)
+    # sorting is not worth it where the first points are all different
+    if np.unique(columns[:, :64], axis=1).shape[1] == min(64, radius.size):
+        star = threshold(*columns)
+    else:
+        different, which = np.unique(columns, axis=1, return_inverse=True)
+        star = threshold(*different)[np.ravel(which)]
     return np.where(finite, geometry.rank_fraction() * star, np.inf)

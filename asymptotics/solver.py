@@ -123,7 +123,7 @@ def _follow_prior(equations: Equations) -> tuple[Array, Array]:
 def _start(equations: Equations) -> Array:
     """A start for Newton: the square loss, or the softened loss of a constraint."""
     if equations.loss.name in _SOFTENED:
-        return _constrain(equations, 1e-3, _COARSE_NODES, _NEAR)
+        return _constrain(equations, 0.03, _COARSE_NODES, 0.1)
     return equations.start(_COARSE_NODES)
 
 

@@ -115,7 +115,11 @@ def _slope(rho: Array, radius: Array, prior: Array) -> Array:
     """(1/2) d/drho log[(1 - rho^2)/E(Z - R rho - y b)_+^2] at the best b (envelope theorem)."""
     offset = radius * rho
     b = _best_intercept(offset, prior)
-    ratio = np.exp(_log_excess(offset, b, prior, 1) - _log_excess(offset, b, prior, 2))
+    if np.any(b):
+        ratio = np.exp(_log_excess(offset, b, prior, 1) - _log_excess(offset, b, prior, 2))
+    else:
+        first, second = _over_density(offset)
+        ratio = first / second
     return radius * ratio - rho / (1 - rho**2)
 
 
@@ -143,23 +147,29 @@ def _log_excess(offset: Array, b: Array, prior: Array, power: int) -> Array:
 
 
 def log_hinge(at: Array, power: int) -> Array:
-    """log E[(Z - B)_+^power], power 1 or 2, without cancellation in the tail.
+    """log E[(Z - B)_+^power], power 1 or 2, without cancellation in the tail."""
+    b = np.asarray(at, dtype=float)
+    return np.log(_over_density(b)[power - 1]) - 0.5 * b**2 - 0.5 * np.log(2 * pi)
+
+
+def _over_density(b: Array) -> tuple[Array, Array]:
+    """E[(Z - B)_+^k]/phi(B), k = 1 and 2.
 
     E[(Z - B)_+^k] = phi(B) int_0^inf t^k exp(-B t - t^2/2) dt: closed in erfcx, and by
     Gauss-Laguerre in B t where the closed form cancels.
     """
-    b = np.asarray(at, dtype=float)
     middle = np.minimum(b, 8.0)
     mills = sqrt(pi / 2) * erfcx(np.maximum(middle, -35.0) / sqrt(2))
-    closed = 1 - middle * mills if power == 1 else (1 + middle**2) * mills - middle
-    scaled = np.atleast_1d(closed)
-    far = np.atleast_1d(b > 8.0)
+    first, second = 1 - middle * mills, (1 + middle**2) * mills - middle
+    far = b > 8.0
     if np.any(far):
         x, weight = roots_laguerre(40)
-        beyond = np.atleast_1d(b)[far]
+        beyond = np.atleast_1d(b)[np.atleast_1d(far)]
         inside = np.exp(-0.5 * (x / beyond[:, None]) ** 2)
-        scaled[far] = inside @ (weight * x**power) / beyond ** (power + 1)
-    return np.log(scaled).reshape(b.shape) - 0.5 * b**2 - 0.5 * np.log(2 * pi)
+        first, second = np.array(first), np.array(second)
+        first[far] = inside @ (weight * x) / beyond**2
+        second[far] = inside @ (weight * x**2) / beyond**3
+    return np.asarray(first), np.asarray(second)
 
 
 def _root(function, lower: Array, upper: Array, *args: Array) -> Array:  # type: ignore[no-untyped-def]
