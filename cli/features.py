@@ -17,6 +17,7 @@ from cli.output import (
     print_table,
     write,
 )
+from cli.running import seed_option
 
 # probes that only the K-class equations have: whether they need a ridge
 _ONLY_CLASSES = {"softmax": True, "nearest-mean": False}
@@ -37,9 +38,7 @@ _ONLY_CLASSES = {"softmax": True, "nearest-mean": False}
 @click.option(
     "--class-covariances", is_flag=True, help="Predict with a covariance of its own for each class."
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers."
-)
+@seed_option
 @output_option()
 @json_option
 def command(

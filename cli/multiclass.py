@@ -20,6 +20,7 @@ from cli.output import (
     progress_bar,
     write,
 )
+from cli.running import seed_option
 
 multiclass_options = decorated(
     click.option(
@@ -65,9 +66,7 @@ multiclass_options = decorated(
 
 @click.command("multiclass")
 @multiclass_options
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers."
-)
+@seed_option
 @output_option()
 @json_option
 def command(output: Any, as_json: bool, seed: int, **options: Any) -> int:

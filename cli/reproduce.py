@@ -19,7 +19,7 @@ from cli.output import (
     print_table,
     write,
 )
-from cli.running import level_option, running
+from cli.running import level_option, processes_option, running, seed_option
 
 if TYPE_CHECKING:
     from validation.execution import Progress
@@ -42,14 +42,8 @@ _SHOWN = {"published": ".7g", "theory": ".7g", "mean": ".6g", "standard_error": 
     help="Samples at each dimension and point; heads and networks are in proportion.",
 )
 @level_option(0.001)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Of all random numbers.",
-)
-@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one per core]")
+@seed_option
+@processes_option
 @click.option(
     "-o",
     "--output",

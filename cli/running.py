@@ -16,15 +16,15 @@ from cli.stages import stages
 RUN = ("seed", "jobs", "scheduler", "store", "resume", "output", "as_json")
 
 
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers."
+)
+processes_option = click.option(
+    "--jobs", type=click.IntRange(1), help="Processes.  [default: one per core]"
+)
 run_options = decorated(
-    click.option(
-        "--seed",
-        type=click.IntRange(0),
-        default=0,
-        show_default=True,
-        help="Of all random numbers.",
-    ),
-    click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one per core]"),
+    seed_option,
+    processes_option,
     click.option("--scheduler", metavar="TCP://HOST:PORT", help="Dask scheduler to run on."),
     click.option(
         "--store",

@@ -14,11 +14,10 @@ import scipy.linalg
 from scipy.special import expit
 
 from asymptotics.errors import NotConverged
-from validation.probes.line_search import step_length
 from validation.probes.newton_cg import LOGISTIC, minimise, with_intercept
 from validation.probes.quadratic import fit_max_margin
 from validation.probes.record import Certificate, NotSeparable, ProbeFit, Separable
-from validation.probes.sample import Array, Sample, lengths
+from validation.probes.sample import Array, Sample
 
 
 def fit_logistic(
@@ -38,40 +37,13 @@ def fit_logistic(
     if fit.certificate.worst <= 1e-13:
         return fit
     rows, penalty = with_intercept(sample.coordinates, sample, ridge, intercept)
-    x = np.zeros(rows.shape[1])
-    best, best_x, stalled, steps = np.inf, x, 0, 0
-    while steps < max_iterations:
-        margins = rows @ x
-        pull = expit(-margins) / len(rows)  # -loss'(u) / n
-        gradient = penalty * x - pull @ rows
-        reached = _relative_norm(gradient, rows, pull, penalty * x)
-        stalled = stalled + 1 if best < tolerance and reached > 0.5 * best else 0
-        if reached < best:
-            best, best_x = reached, x
-        if best < 1e-16 or stalled == 3:
-            break
-        step = -_solve_hessian(rows, pull * expit(margins), penalty, gradient)
-        along = rows @ step
-
-        def slope(
-            t: float,
-            x: Array = x,
-            step: Array = step,
-            margins: Array = margins,
-            along: Array = along,
-        ) -> float:
-            pull = expit(-(margins + t * along)) / len(rows)
-            return float((penalty * (x + t * step)) @ step - pull @ along)
-
-        # close to the optimum the slope along the step is rounding: then take the whole step
-        steps += 1
-        x = x + (1.0 if reached < 1e-8 else step_length(slope)) * step
-    best_x = _expanded(sample, best_x, intercept)
-    fit = _fitted(sample, ridge, intercept, best_x, steps)
+    exact = _Exact(rows, penalty)
+    found = minimise(rows, penalty, LOGISTIC, exact, 1e-16, tolerance, max_iterations)
+    fit = _fitted(sample, ridge, intercept, _expanded(sample, found.x, intercept), found.steps)
     if not fit.certificate.worst <= tolerance:
         raise NotConverged(
             f"logistic probe: relative gradient {fit.certificate.worst:.1e} above {tolerance:.0e} "
-            f"after {steps} Newton steps: rescale the features or raise the ridge"
+            f"after {fit.iterations} Newton steps: rescale the features or raise the ridge"
         )
     return fit
 
@@ -96,29 +68,35 @@ def _expanded(sample: Sample, x: Array, intercept: bool) -> Array:
     return np.append(sample.theta(x[:-1]), x[-1])
 
 
-def _relative_norm(gradient: Array, rows: Array, pull: Array, penalty: Array) -> float:
-    size = pull @ lengths(rows) + np.linalg.norm(penalty)
-    return float(np.linalg.norm(gradient) / size)
+class _Exact:
+    """A^T D A + P, solved by Cholesky's factor."""
 
+    def __init__(self, rows: Array, penalty: Array) -> None:
+        self._rows, self._penalty = rows, penalty
 
-def _solve_hessian(rows: Array, curvature: Array, penalty: Array, gradient: Array) -> Array:
-    """H^{-1} gradient with H = rows^T diag(curvature) rows + diag(penalty).
+    def weigh(self, curvature: Array) -> None:
+        """Set D."""
+        self._curvature = curvature
 
-    An H that is singular to rounding is lifted by the least multiple of the identity, 10^-14 of
-    its trace and up, that has a Cholesky factor.
-    """
-    weighted = np.sqrt(curvature)[:, None] * rows
-    hessian = weighted.T @ weighted
-    hessian[np.diag_indices_from(hessian)] += penalty
-    lift = 1e-14 * np.trace(hessian) / len(hessian) + np.finfo(float).tiny
-    for _attempt in range(16):
-        try:
-            factor = scipy.linalg.cho_factor(hessian, lower=True)
-            return scipy.linalg.cho_solve(factor, gradient)
-        except np.linalg.LinAlgError:
-            hessian[np.diag_indices_from(hessian)] += lift
-            lift *= 10
-    raise NotConverged("the probe's Hessian has no Cholesky factor: features too large or singular")
+    def solve(self, right: Array, tolerance: float) -> Array:
+        """H^{-1} right, to rounding whatever the `tolerance`.
+
+        An H that is singular to rounding is lifted by the least multiple of the identity, 10^-14
+        of its trace and up, that has a Cholesky factor.
+        """
+        weighted = np.sqrt(self._curvature)[:, None] * self._rows
+        hessian = weighted.T @ weighted
+        hessian[np.diag_indices_from(hessian)] += self._penalty
+        lift = 1e-14 * np.trace(hessian) / len(hessian) + np.finfo(float).tiny
+        for _attempt in range(16):
+            try:
+                return scipy.linalg.cho_solve(scipy.linalg.cho_factor(hessian, lower=True), right)
+            except np.linalg.LinAlgError:
+                hessian[np.diag_indices_from(hessian)] += lift
+                lift *= 10
+        raise NotConverged(
+            "the probe's Hessian has no Cholesky factor: features too large or singular"
+        )
 
 
 def _fitted(sample: Sample, ridge: float, intercept: bool, x: Array, steps: int) -> ProbeFit:

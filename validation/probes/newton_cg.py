@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg import lapack
@@ -20,7 +21,6 @@ from scipy.special import expit
 from validation.probes.line_search import step_length
 from validation.probes.sample import Array, Sample, lengths
 
-_AT_REST = 1e-14  # relative gradient that is rounding
 _LEAST, _MOST = 1e-4, 0.1  # relative residuals of a step: single precision, and a first guess
 _PATIENCE = 40  # applications of the Hessian before a factor is worth its cost
 
@@ -48,9 +48,33 @@ class Minimum:
     steps: int
 
 
-def minimise(rows: Array, penalty: Array, curve: Curve, max_steps: int = 60) -> Minimum:
-    """The minimum of f from x = 0; `reached` says how close, and can be far if f is ill-posed."""
-    hessian = Hessian(rows, penalty)
+class Steps(Protocol):
+    """Solves systems with A^T D A + P."""
+
+    def weigh(self, curvature: Array) -> None:
+        """Set D."""
+        ...
+
+    def solve(self, right: Array, tolerance: float) -> Array:
+        """x with |(A^T D A + P) x - right| <= tolerance |right|, or better."""
+        ...
+
+
+def minimise(
+    rows: Array,
+    penalty: Array,
+    curve: Curve,
+    hessian: Steps | None = None,
+    at_rest: float = 1e-14,
+    near: float = 1e-8,
+    max_steps: int = 60,
+) -> Minimum:
+    """The minimum of f from x = 0; `reached` says how close, and can be far if f is ill-posed.
+
+    By default `hessian` is a `Hessian`. Ends at a relative gradient below `at_rest`, or three
+    steps after it has stopped falling below `near`.
+    """
+    hessian = hessian or Hessian(rows, penalty, factorised=curve.constant)
     sizes, count = lengths(rows), len(rows)
     x = np.zeros(rows.shape[1])
     best, stalled = Minimum(x, np.inf, 0), 0
@@ -60,15 +84,12 @@ def minimise(rows: Array, penalty: Array, curve: Curve, max_steps: int = 60) -> 
         gradient = penalty * x - pull @ rows
         size = np.abs(pull) @ sizes + np.linalg.norm(penalty * x)
         reached = float(np.linalg.norm(gradient) / size) if size > 0 else 0.0
-        stalled = stalled + 1 if reached > 0.5 * best.reached and best.reached < 1e-8 else 0
+        stalled = stalled + 1 if reached > 0.5 * best.reached and best.reached < near else 0
         if reached < best.reached:
             best = Minimum(x, reached, steps)
-        if best.reached < _AT_REST or stalled == 3:
+        if best.reached < at_rest or stalled == 3:
             break
-        if steps == 0 or not curve.constant:
-            hessian.weigh(curve.bend(margins) / count)
-        if steps == 0 and curve.constant and len(rows) >= rows.shape[1]:
-            hessian.factorise()
+        hessian.weigh(curve.bend(margins) / count)
         step = -hessian.solve(gradient, min(max(0.3 * reached**0.5, _LEAST), _MOST))
         along = rows @ step
 
@@ -98,14 +119,18 @@ def with_intercept(
 
 
 class Hessian:
-    """A^T D A + P in single precision, and the solution of systems with it."""
+    """A^T D A + P in single precision, and the solution of systems with it.
 
-    def __init__(self, rows: Array, penalty: Array) -> None:
+    `factorised`: from the start, where one factor serves every D that will be set.
+    """
+
+    def __init__(self, rows: Array, penalty: Array, factorised: bool = False) -> None:
         self._scale = float(max(rows.max(), -rows.min())) or 1.0
         self._rows = np.empty(rows.shape, dtype=np.float32)
         np.multiply(rows, 1 / self._scale, out=self._rows, casting="unsafe")
         self._penalty = penalty
         self._factor: Array | None = None
+        self._waits = factorised and rows.shape[0] >= rows.shape[1]
 
     def weigh(self, curvature: Array) -> None:
         """Set D; rows that it leaves out are dropped where they are many."""
@@ -115,6 +140,9 @@ class Hessian:
         few = np.count_nonzero(bent) < 0.8 * bent.size
         self._weights = weights[bent] if few else weights
         self._bent = self._rows[bent] if few else self._rows
+        if self._waits:
+            self.factorise()
+            self._waits = False
 
     def _times(self, v: Array) -> Array:
         length = np.linalg.norm(v) or 1.0
