@@ -42,7 +42,8 @@ def newton_step(residual: Array, jacobian: Array) -> Array:
     size = len(residual)
     with np.errstate(all="ignore"):
         for k in range(size):
-            _swap_in_largest_pivot(rows, k)
+            if k < size - 1:
+                _swap_in_largest_pivot(rows, k)
             rows[k, k + 1 :] /= rows[k, k]
             for other in range(k + 1, size):
                 rows[other, k + 1 :] -= rows[other, k] * rows[k, k + 1 :]

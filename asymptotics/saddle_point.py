@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from asymptotics.bracketed_newton import decreasing_root
 from asymptotics.channel import answer
 from asymptotics.gauss import margin_moments
 from asymptotics.geometry import Geometry, Spectrum
@@ -268,17 +269,12 @@ def square_loss_step(
     traces: Callable[[Array], tuple[Array, Array] | Array], sampling_ratio: Array
 ) -> Array:
     """log gamma with T_1(gamma) = delta gamma, from T_1 and T_2 at the curvature 1/(1 + gamma)."""
-    low, high = np.full_like(sampling_ratio, -100.0), np.full_like(sampling_ratio, 100.0)
-    log_gamma = np.zeros_like(sampling_ratio)
-    for _ in range(80):
+
+    def excess(log_gamma: Array) -> tuple[Array, Array]:
         gamma = np.exp(log_gamma)
         t1, t2 = traces(gamma)
-        excess = np.log(t1 / sampling_ratio) - log_gamma
-        low, high = np.where(excess > 0, log_gamma, low), np.where(excess < 0, log_gamma, high)
-        step = excess / (1 - t2 / t1 * gamma / (1 + gamma) ** 2)
-        inside = (low < log_gamma + step) & (log_gamma + step < high)
-        step = np.where(inside, step, 0.5 * (low + high) - log_gamma)
-        if np.all(np.abs(step) < 1e-14):
-            break
-        log_gamma = log_gamma + step
-    return log_gamma
+        slope = t2 / t1 * gamma / (1 + gamma) ** 2 - 1
+        return np.log(t1 / sampling_ratio) - log_gamma, slope
+
+    widest = np.full_like(sampling_ratio, 100.0)
+    return decreasing_root(excess, -widest, widest, np.zeros_like(sampling_ratio))

@@ -121,24 +121,20 @@ def _follow_prior(equations: Equations) -> tuple[Array, Array]:
 
 
 def _start(equations: Equations) -> Array:
-    """A start for Newton: the square loss, or the softened loss of a constraint."""
+    """A start for Newton: the square loss, for a constraint at a tenth of the natural ridge."""
     if equations.loss.name in _SOFTENED:
-        return _constrain(equations, 0.03, _COARSE_NODES, 0.1)
+        soft = _soften(equations, 0.1)
+        return soft.rescaled(soft.start(_COARSE_NODES), soft.ridge)
     return equations.start(_COARSE_NODES)
 
 
-def _constrain(equations: Equations, depth: float, nodes: int, tolerance: float) -> Array:
-    """A constraint's unknowns from its softened loss at ridge `depth` times the natural one.
+def _soften(equations: Equations, depth: float) -> Equations:
+    """The softened loss of a constraint at ridge `depth` times the natural one.
 
     Dividing the softened problem by its ridge leaves m and q and multiplies gamma by the ridge.
     """
     loss = LOSSES[_SOFTENED[equations.loss.name]]
-    soft = equations.penalised(depth * equations.averaging_scale(), loss)
-    x, size = newton(soft, soft.start(nodes), nodes, tolerance, iterations=25)
-    lost = np.flatnonzero(size > tolerance)
-    if lost.size:
-        x[:, lost], _ = _follow_ridge(soft.take(lost), nodes)
-    return soft.rescaled(x, soft.ridge)
+    return equations.penalised(depth * equations.averaging_scale(), loss)
 
 
 def _follow_ridge(equations: Equations, nodes: int) -> tuple[Array, Array]:
@@ -163,13 +159,17 @@ def _deepen(equations: Equations, nodes: int) -> tuple[Array, Array]:
     """(unknowns, residual) of a constraint from softer and softer versions of it."""
     x = np.full((equations.num_unknowns, equations.ridge.size), np.nan)
     size = np.full(equations.ridge.size, np.inf)
-    for depth in (1e-5, 1e-7, 1e-9, 1e-11, 1e-13):
+    for depth in (0.03, 1e-5, 1e-7, 1e-9, 1e-11, 1e-13):
         left = np.flatnonzero(size > _ROUGH)
         if not left.size:
             break
         part = equations.take(left)
-        near = _constrain(part, depth, nodes, _ROUGH)
-        x[:, left], size[left] = newton(part, near, nodes, _ROUGH)
+        soft = _soften(part, depth)
+        near, softened = newton(soft, soft.start(nodes), nodes, _ROUGH, iterations=25)
+        lost = np.flatnonzero(softened > _ROUGH)
+        if lost.size:
+            near[:, lost], _ = _follow_ridge(soft.take(lost), nodes)
+        x[:, left], size[left] = newton(part, soft.rescaled(near, soft.ridge), nodes, _ROUGH)
     return x, size
 
 

@@ -15,8 +15,9 @@ from math import pi, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize.elementwise import find_root
-from scipy.special import erfcx, ndtri, roots_laguerre
+from scipy.special import erfcx, log_ndtr, ndtri, roots_laguerre
 
+from asymptotics.bracketed_newton import decreasing_root
 from asymptotics.errors import InvalidInput, NotConverged
 from asymptotics.gauss import MarginMoments, margin_moments
 from asymptotics.losses import LOSSES
@@ -52,14 +53,12 @@ def separability(signal: ArrayLike, prior: ArrayLike | None = None) -> Separabil
     if not np.all((share > 0) & (share < 1)):
         raise InvalidInput(f"prior must lie strictly between 0 and 1, got {share.min()}")
     radius, share = np.broadcast_arrays(radius, share)
-    # rho = 0 is the maximiser at R = 0; elsewhere the slope changes sign inside (0, 1)
-    none = radius == 0
-    lowest, highest = np.where(none, 0.0, 1e-12), np.full(radius.shape, 1 - 1e-12)
-    rho = _root(_slope, lowest, highest, np.where(none, 1.0, radius), share)
-    rho = np.where(none, 0.0, rho)
+    # beyond 1e10 the threshold is infinite, rho = 1 and b = 0
+    radius = np.minimum(radius, 1e10)
+    rho, complement = _best_cosine(radius, share)
     b = _best_intercept(radius * rho, share)
     with np.errstate(over="ignore"):
-        threshold = (1 - rho**2) * np.exp(-_log_excess(radius * rho, b, share, 2))
+        threshold = complement * np.exp(-_log_excess(radius * rho, b, share)[1])
     return Separability(threshold, rho, b)
 
 
@@ -111,16 +110,46 @@ def _hinge_scaling(log_s: Array, rare: Array) -> tuple[Array, Array]:
     return 1 / ((1 - rare) * found.m2), found.m11
 
 
-def _slope(rho: Array, radius: Array, prior: Array) -> Array:
-    """(1/2) d/drho log[(1 - rho^2)/E(Z - R rho - y b)_+^2] at the best b (envelope theorem)."""
-    offset = radius * rho
+def _best_cosine(radius: Array, prior: Array) -> tuple[Array, Array]:
+    """The maximiser rho and 1 - rho^2, from stationarity at the best b (numerics.md, 12).
+
+    rho/(1 - rho^2) = R c, c = E_y E(Z - R rho - y b)_+ / E_y E(Z - R rho - y b)_+^2, in its
+    logarithm. rho = 0 at R = 0.
+    """
+    none = radius == 0
+    r = np.where(none, 1.0, radius)
+
+    def excess(log_ratio: Array) -> tuple[Array, Array]:
+        ratio = np.exp(log_ratio)
+        rho = 2 * ratio / (1 + np.hypot(1, 2 * ratio))
+        offset = r * rho
+        c, shrinks = _excess_ratio(offset, prior)
+        turn = rho / (1 + rho**2) / ratio  # d log rho / d log ratio, 1 - rho^2 = rho/ratio
+        return np.log(r * c) - log_ratio, offset * turn * (2 * c - shrinks) - 1
+
+    guess = np.log(r * (r + np.sqrt(r**2 + 10)) / 4)
+    log_ratio = decreasing_root(excess, guess - 60, guess + 60, guess)
+    if np.any(np.isnan(log_ratio)):
+        raise NotConverged(
+            f"separability: no direction found at signal {radius[np.isnan(log_ratio)].flat[0]}; "
+            "please report this point"
+        )
+    ratio = np.exp(log_ratio)
+    rho = 2 * ratio / (1 + np.hypot(1, 2 * ratio))
+    return np.where(none, 0.0, rho), np.where(none, 1.0, rho / ratio)
+
+
+def _excess_ratio(offset: Array, prior: Array) -> tuple[Array, Array]:
+    """(c, -d log E_y E(Z - B - y b)_+/dB) at the best b, which moves with B."""
     b = _best_intercept(offset, prior)
-    if np.any(b):
-        ratio = np.exp(_log_excess(offset, b, prior, 1) - _log_excess(offset, b, prior, 2))
-    else:
+    if not np.any(b):
         first, second = _over_density(offset)
-        ratio = first / second
-    return radius * ratio - rho / (1 - rho**2)
+        c = first / second
+        return c, offset + 1 / c
+    first, second = _log_excess(offset, b, prior)
+    rare, common = np.log(prior) + log_ndtr(-offset - b), np.log1p(-prior) + log_ndtr(b - offset)
+    harmonic = rare + common - np.logaddexp(rare, common)
+    return np.exp(first - second), 4 * np.exp(harmonic - first)
 
 
 def _best_intercept(offset: Array, prior: Array) -> Array:
@@ -128,22 +157,31 @@ def _best_intercept(offset: Array, prior: Array) -> Array:
     if np.all(prior == 0.5):
         return np.zeros(np.broadcast_shapes(np.shape(offset), np.shape(prior)))
     odds = np.log(prior) - np.log1p(-prior)
-    reach = np.abs(odds) + 1.0
+    offset, odds = np.broadcast_arrays(offset, odds)
 
-    def balance(b: Array, offset: Array, odds: Array) -> Array:
-        return odds + log_hinge(offset + b, 1) - log_hinge(offset - b, 1)
+    def balance(b: Array) -> tuple[Array, Array]:
+        # d log E(Z - x)_+/dx = -x - E(Z - x)_+^2/E(Z - x)_+
+        (first, second), (other, its_second) = _over_density(offset + b), _over_density(offset - b)
+        value = odds + np.log(first / other) - 2 * offset * b
+        return value, -(second / first + its_second / other + 2 * offset)
 
-    return _root(balance, -reach, reach, offset, odds)
+    # E(Z - b)_+ <= exp(-b^2/2) E(Z + b)_+ for b >= 0, and a signal asks for less
+    reach = np.sqrt(2 * np.abs(odds))
+    return decreasing_root(balance, -reach, reach, np.zeros_like(odds))
 
 
-def _log_excess(offset: Array, b: Array, prior: Array, power: int) -> Array:
-    """log E_y E[(Z - offset - y b)_+^power]."""
+def _log_excess(offset: Array, b: Array, prior: Array) -> tuple[Array, Array]:
+    """log E_y E[(Z - offset - y b)_+^k], k = 1 and 2."""
     if not np.any(b):
-        return log_hinge(offset, power)
-    return np.logaddexp(
-        np.log(prior) + log_hinge(offset + b, power),
-        np.log1p(-prior) + log_hinge(offset - b, power),
-    )
+        return log_hinge(offset, 1), log_hinge(offset, 2)
+
+    def mean(power: int) -> Array:
+        return np.logaddexp(
+            np.log(prior) + log_hinge(offset + b, power),
+            np.log1p(-prior) + log_hinge(offset - b, power),
+        )
+
+    return mean(1), mean(2)
 
 
 def log_hinge(at: Array, power: int) -> Array:
@@ -159,7 +197,7 @@ def _over_density(b: Array) -> tuple[Array, Array]:
     Gauss-Laguerre in B t where the closed form cancels.
     """
     middle = np.minimum(b, 8.0)
-    mills = sqrt(pi / 2) * erfcx(np.maximum(middle, -35.0) / sqrt(2))
+    mills = sqrt(pi / 2) * erfcx(np.maximum(middle, -37.3) / sqrt(2))
     first, second = 1 - middle * mills, (1 + middle**2) * mills - middle
     far = b > 8.0
     if np.any(far):
