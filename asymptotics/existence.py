@@ -11,6 +11,7 @@ from asymptotics.component_equations import ComponentSaddlePoint
 from asymptotics.geometry import Geometry
 from asymptotics.probes import Existence, Probe
 from asymptotics.saddle_point import SaddlePoint
+from asymptotics.thresholds import hinge_collapse, separability
 
 Array = NDArray[np.float64]
 
@@ -55,16 +56,11 @@ def _of_components(kind: Existence, equations: ComponentSaddlePoint) -> Array:
 
 def separability_of(geometry: Geometry, prior: Array | None) -> Array:
     """n/p below which the samples are linearly separable: rank/p delta*(sqrt(nu^T S^+ nu))."""
-    # scipy.optimize takes as long to import as everything else together
-    from asymptotics.thresholds import separability
-
     return _of_rank(geometry, prior, lambda *at: separability(*at).threshold)
 
 
 def collapse_of(geometry: Geometry, prior: Array) -> Array:
     """n/p above which the hinge probe with an intercept is zero (`thresholds.hinge_collapse`)."""
-    from asymptotics.thresholds import hinge_collapse
-
     return _of_rank(geometry, prior, hinge_collapse)
 
 

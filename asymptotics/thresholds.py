@@ -14,8 +14,7 @@ from math import pi, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize.elementwise import find_root
-from scipy.special import erfcx, log_ndtr, ndtri, roots_laguerre
+from scipy.special import erfcx, ndtri, roots_laguerre
 
 from asymptotics.bracketed_newton import decreasing_root
 from asymptotics.errors import InvalidInput, NotConverged
@@ -140,16 +139,18 @@ def _best_cosine(radius: Array, prior: Array) -> tuple[Array, Array]:
 
 
 def _excess_ratio(offset: Array, prior: Array) -> tuple[Array, Array]:
-    """(c, -d log E_y E(Z - B - y b)_+/dB) at the best b, which moves with B."""
+    """(c, -d log E_y E(Z - B - y b)_+/dB) at the best b, which moves with B.
+
+    There both classes have the same share of E_y E(Z - B - y b)_+: both are harmonic means.
+    """
     b = _best_intercept(offset, prior)
-    if not np.any(b):
-        first, second = _over_density(offset)
-        c = first / second
-        return c, offset + 1 / c
-    first, second = _log_excess(offset, b, prior)
-    rare, common = np.log(prior) + log_ndtr(-offset - b), np.log1p(-prior) + log_ndtr(b - offset)
-    harmonic = rare + common - np.logaddexp(rare, common)
-    return np.exp(first - second), 4 * np.exp(harmonic - first)
+    sides = [offset + b, offset - b] if np.any(b) else [offset]
+    inverse, spans = np.zeros_like(offset), np.zeros_like(offset)
+    for at in sides:
+        first, second = _over_density(at)
+        inverse += second / first
+        spans += 1 / (at + second / first)
+    return len(sides) / inverse, len(sides) / spans
 
 
 def _best_intercept(offset: Array, prior: Array) -> Array:
@@ -212,7 +213,10 @@ def _over_density(b: Array) -> tuple[Array, Array]:
 
 def _root(function, lower: Array, upper: Array, *args: Array) -> Array:  # type: ignore[no-untyped-def]
     """The root of a monotone function inside each bracket, checked by its sign change."""
+    # takes as long to import as everything else together
+    from scipy.optimize.elementwise import find_root
+
     found = find_root(function, (lower, upper), args=args)
     if not np.all(found.success | ~np.isfinite(found.x)):
-        raise NotConverged("separability: a bracketed root was not found; please report this point")
+        raise NotConverged("hinge: its collapse was not found; please report this point")
     return np.asarray(found.x)

@@ -183,6 +183,27 @@ def test_scaled_slope_is_the_derivative_of_its_loss():
         slope_matches_loss(cosine_scaled, point, log_gain, scale)
 
 
+def test_the_scan_sees_the_sign_of_the_slope_next_to_every_zero():
+    rng = np.random.default_rng(8)
+    size = 2000
+    signal, augmentation = rng.uniform(0, 20, size), 10 ** rng.uniform(-2, 1, size)
+    point = setting(gaussian_noise(signal, augmentation), 10 ** rng.uniform(-1, 2, size), 1.0)
+    landscape = cosine_scaled.landscape(point)
+    minima = landscape.minima()
+    chosen = tuple(x[minima.point] for x in landscape.parameters)
+    assert landscape.scan_slope is not landscape.slope
+    for distance in (-1e-3, -1e-6, -1e-9, 1e-9, 1e-6, 1e-3):
+        at = minima.position + distance
+        sign = np.sign(landscape.scan_slope(at, *chosen))
+        np.testing.assert_array_equal(sign, np.sign(landscape.slope(at, *chosen)))
+    everywhere = np.repeat(np.arange(size), landscape.grid.shape[1])
+    chosen = tuple(x[everywhere] for x in landscape.parameters)
+    scan, slope = (
+        f(landscape.grid.ravel(), *chosen) for f in (landscape.scan_slope, landscape.slope)
+    )
+    np.testing.assert_array_equal(np.sign(scan), np.sign(slope))
+
+
 def test_two_laws_reduce_to_the_closed_form_when_they_are_one():
     rng = np.random.default_rng(6)
     size = 100

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from asymptotics.contrastive.half_line import half_line_nodes
-from asymptotics.contrastive.log_cosh import log_cosh, mean_h_tanh, mean_log_cosh
+from asymptotics.contrastive.log_cosh import (
+    LARGEST_POLE_SLOPE,
+    log_cosh,
+    mean_h_tanh,
+    mean_log_cosh,
+)
 
 
 def oracle(function, k, mean, variance):
@@ -35,7 +40,7 @@ def exact_log_cosh(h, k):
 
 POINTS = [
     (k, mean, variance)
-    for k in (1e-6, 0.05, 0.4, 1.0, 3.0, 50.0, 1e6)
+    for k in (1e-6, 0.05, 0.4, 1.0, 3.0, 6.1, 50.0, 1e6)
     for mean, variance in ((0.0, 1.0), (0.7, 1.0), (2.0, 2.0), (20.0, 1.0), (20.0, 101.0))
 ]
 
@@ -52,12 +57,22 @@ def test_means_hold_to_thirteen_digits(point):
 
 
 def test_the_two_rules_agree_where_they_meet():
-    k = np.array([3.9999999, 4.0000001])
+    k = LARGEST_POLE_SLOPE * np.array([1 - 1e-8, 1 + 1e-8])
     ones = np.ones(2)
     values = mean_h_tanh(k, 0.6 * ones, ones)
     assert values[1] - values[0] == pytest.approx(0.0, abs=1e-8)
+    heights = mean_log_cosh(k, 0.6 * ones, ones)
+    assert heights[1] - heights[0] == pytest.approx(values[0] * (k[1] - k[0]), rel=1e-6)
     refined = mean_h_tanh(k, 0.6 * ones, ones, refinement=1.5)
     np.testing.assert_allclose(values, refined, rtol=1e-14)
+
+
+def test_three_quarters_of_the_nodes_leave_six_digits():
+    k, r = (x.ravel() for x in np.meshgrid(np.geomspace(1e-4, 1e4, 200), np.linspace(0, 12, 40)))
+    one = np.ones_like(k)
+    rough, exact = mean_h_tanh(k, r, one, refinement=0.75), mean_h_tanh(k, r, one)
+    apart = np.abs(rough / exact - 1)
+    assert 1e-9 < apart.max() < 1e-6
 
 
 def test_log_cosh_neither_cancels_nor_overflows():

@@ -66,6 +66,32 @@ def test_the_threshold_keeps_its_digits_far_out():
     assert float(separability(20.0).threshold) == pytest.approx(expected, rel=1e-11)
 
 
+@pytest.mark.parametrize("prior", [None, 0.3, 0.500001, 1 - 1e-9, 1e-200])
+def test_the_threshold_is_stationary_and_finite_from_no_signal_to_a_huge_one(prior):
+    signal = np.array([0.0, 1e-300, 1e-10, 1e-3, 1.0, 10.0, 1e3, 1e150, 1e308])
+    found = separability(signal, prior)
+    assert np.all(np.diff(found.threshold[:6]) >= -1e-13 * found.threshold[:5])
+    assert np.all(np.isinf(found.threshold[6:]))
+    assert np.all(np.diff(found.cosine) >= 0)
+    assert found.cosine[-1] == 1
+    # rho = R c to first order, with the slope c of the point R = 0
+    small = found.cosine[1:4] / signal[1:4]
+    np.testing.assert_allclose(small, small[0], rtol=2e-6)
+    np.testing.assert_allclose(found.threshold[:3], found.threshold[0], rtol=1e-9)
+    if prior is None:
+        assert small[0] == pytest.approx(np.sqrt(2 / np.pi), rel=1e-13)
+
+
+@pytest.mark.parametrize("prior", [None, 0.2])
+def test_newtons_slope_of_the_threshold_is_the_derivative(prior):
+    from asymptotics.thresholds import _excess_ratio
+
+    offset, share = np.array([0.0, 0.3, 2.0, 7.0, 12.0]), np.full(5, prior or 0.5)
+    ratio, shrinks = _excess_ratio(offset, share)
+    up, down = (_excess_ratio(offset + h, share)[0] for h in (1e-4, -1e-4))
+    np.testing.assert_allclose((np.log(up) - np.log(down)) / 2e-4, 2 * ratio - shrinks, atol=3e-8)
+
+
 def test_finite_samples_cross_over_at_the_threshold():
     """Fraction of separable draws at p = 60: one half within the threshold's 1/sqrt(p) window."""
     rng = np.random.default_rng(0)

@@ -31,6 +31,7 @@ from validation.training import (
 from validation.training.descent import curvature_along, largest_curvature
 from validation.training.extrapolation import richardson_weights
 from validation.training.sampling import Stream
+from validation.training.trajectory import Recorder
 
 OBJECTIVES = [Cosine(0.4), InnerProduct(0.7), Spectral()]
 ROWS = [[slice(0, 10)], [slice(0, 3), slice(3, 8), slice(8, 10)]]  # the second crosses the halves
@@ -490,3 +491,34 @@ LAW = GaussianViews(gaussian_noise(2.0, 1.0), 5)
 def test_bad_input_is_refused_by_name(call, message):
     with pytest.raises(InvalidInput, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "law",
+    [GaussianViews(gaussian_noise(2.0, 1.0), 40), MaskedViews(2.0, 0.3, 40)],
+    ids=["gaussian", "masked"],
+)
+@pytest.mark.parametrize(
+    "objective", [Cosine(0.5), Cosine(0.01), InnerProduct(9.0), Spectral()], ids=str
+)
+def test_a_step_allocates_nothing_of_the_size_of_its_batch(law, objective, monkeypatch):
+    """Traced from the third step to the last: vectors, heads, and numpy's own buffers are left."""
+    trainer, steps, traced = Trainer(objective, law, 512), 16, {}
+    take = Recorder.take
+
+    def watch(self, step, pairs, loss, weights):
+        take(self, step, pairs, loss, weights)
+        if step == 3:
+            tracemalloc.reset_peak()
+            traced["held"] = tracemalloc.get_traced_memory()[0]
+        if step == steps:
+            traced["peak"] = tracemalloc.get_traced_memory()[1]
+
+    monkeypatch.setattr(Recorder, "take", watch)
+    streams = [Stream.of(np.random.default_rng(0))]
+    start = np.eye(law.dimension)[None]
+    tracemalloc.start()
+    next(iter(trainer.epochs(start, streams, steps * 512)))
+    tracemalloc.stop()
+    batch = 8 * 1024 * law.dimension
+    assert traced["peak"] - traced["held"] < 0.75 * batch

@@ -27,7 +27,9 @@ from asymptotics.contrastive.minima import scan_grid
 from asymptotics.contrastive.objective import Landscape, Objective, Setting, blocked
 
 Array = NDArray[np.float64]
-BLOCK = 2048
+
+_BLOCK = 16384  # points whose numbers fill the cache
+_BLOCK_OF_NODES = 2048  # the same where all nodes of a point are held
 
 
 @dataclass(frozen=True)
@@ -124,19 +126,34 @@ def _scaled_slope(refinement: float, log_gain: Array, *parameters: Array) -> Arr
     return np.asarray((slope - p.alignment / t) / (1.0 / t + s / (stretch * np.square(t))))
 
 
+def _scan_slope(log_gain: Array, *parameters: Array) -> Array:
+    """`_scaled_slope` of one law to 1e-6 of its largest term, and to rounding next to zero."""
+    slope = blocked(partial(_scaled_slope, 0.75), _BLOCK)(log_gain, *parameters)
+    p = _Coefficients(*parameters)
+    largest = 1 + p.signal * (p.signal + np.sqrt(p.first_variance)) / p.first_noise
+    near = np.flatnonzero(np.abs(slope) < 1e-5 * largest)
+    slope[near] = _scaled_slope(1.0, log_gain[near], *(x[near] for x in parameters))
+    return slope
+
+
 def landscape(setting: Setting) -> Landscape:
     """The landscape over log a; its core reaches from 1/(R + sqrt V) to sqrt(1 + t^2), widened."""
     signal, v1, v2, _, n1, n2, _ = setting.views.arrays()
     t = setting.temperature * setting.dimension
     lower = 0.5 * np.log(np.minimum(n1 / (v1 + signal**2), n2 / (v2 + signal**2))) - 1.0
     upper = 0.5 * np.log((1.0 + t * t) * np.maximum(n1 / v1, n2 / v2)) + 1.0
+    coefficients = _Coefficients.of(setting)
+    one_law = coefficients.have_one_law()
+    size = _BLOCK if one_law else _BLOCK_OF_NODES
+    slope = blocked(partial(_scaled_slope, 1.0), size)
     return Landscape(
-        parameters=_Coefficients.of(setting).arrays(),
-        loss=blocked(loss, BLOCK),
-        slope=blocked(partial(_scaled_slope, 1.0), BLOCK),
-        refined_slope=blocked(partial(_scaled_slope, 1.5), BLOCK),
+        parameters=coefficients.arrays(),
+        loss=blocked(loss, size),
+        slope=slope,
+        refined_slope=blocked(partial(_scaled_slope, 1.5), size),
         grid=scan_grid(lower, upper, spacing=0.5, reach=14.0),
         loss_at_collapse=_loss_at_collapse,
+        scan_slope=_scan_slope if one_law else slope,
     )
 
 

@@ -21,7 +21,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.optimize import elementwise
 
@@ -76,6 +75,7 @@ def local_minima(
     grid: Array,
     parameters: tuple[Array, ...] = (),
     *,
+    scan: Elementwise | None = None,
     levels: int = 8,
     tolerance: float = 1e-13,
 ) -> Minima:
@@ -83,15 +83,17 @@ def local_minima(
 
     `slope` is elementwise: it is called with one-dimensional arrays of one length and may return
     any smooth positive multiple of the derivative. `grid` has shape (P, K), K >= 3, each parameter
-    has shape (P,). `levels` is the number of times an interval may be cut in four, `tolerance` the
-    absolute accuracy in x (besides 4 ulp relative).
+    has shape (P,). `scan` is a cheaper function with the sign of `slope` and about its values, that
+    brackets the roots in its place. `levels` is the number of times an interval may be cut in four,
+    `tolerance` the absolute accuracy in x (besides 4 ulp relative).
 
     The bracketing is described at the top of this module; the roots are polished by Chandrupatla's
     method (``scipy.optimize.elementwise.find_root``), which cannot leave its bracket.
     """
     repeated = tuple(np.repeat(parameter, grid.shape[1]) for parameter in parameters)
-    slopes = slope(grid.ravel(), *repeated).reshape(grid.shape)
-    brackets, unresolved = _brackets(slope, grid, slopes, parameters, levels)
+    scan = slope if scan is None else scan
+    slopes = scan(grid.ravel(), *repeated).reshape(grid.shape)
+    brackets, unresolved = _brackets(scan, grid, slopes, parameters, levels)
     position = _polish(slope, brackets, parameters, tolerance)
     order = np.lexsort((position, brackets.point))
     return Minima(
@@ -109,7 +111,8 @@ def _cut(point: NDArray[np.intp], grid: Array, slopes: Array) -> _Intervals:
     Four second differences, so that an inflection next to the interval does not hide its bend.
     """
     second = np.pad(np.abs(np.diff(slopes, 2, axis=1)), ((0, 0), (2, 2)), mode="edge")
-    bend = sliding_window_view(second, 4, axis=1).max(axis=-1)
+    pairs = np.maximum(second[:, 1:], second[:, :-1])
+    bend = np.maximum(pairs[:, 2:], pairs[:, :-2])
     owner = np.repeat(point, bend.shape[1])
     ends = grid[:, :-1], grid[:, 1:], slopes[:, :-1], slopes[:, 1:], bend
     return _Intervals(owner, *(end.ravel() for end in ends))

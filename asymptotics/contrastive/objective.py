@@ -50,6 +50,8 @@ class Landscape:
                           that still falls at its last node is collapse, a = infinity
     ``loss_at_collapse``  ``loss_at_collapse(*parameters)``, shape (P,): the limit of the loss as
                           a -> infinity (-inf or inf where it has none)
+    ``scan_slope``        a cheaper function of the sign of ``slope`` and near it, for the scan;
+                          ``slope`` itself if it is None
     """
 
     parameters: tuple[Array, ...]
@@ -58,10 +60,11 @@ class Landscape:
     refined_slope: Elementwise
     grid: Array
     loss_at_collapse: Elementwise
+    scan_slope: Elementwise | None = None
 
     def minima(self) -> Minima:
         """All local minima inside the grid, and the ends towards which the loss falls."""
-        return local_minima(self.slope, self.grid, self.parameters)
+        return local_minima(self.slope, self.grid, self.parameters, scan=self.scan_slope)
 
     def newton_steps(self, log_gain: Array, point: NDArray[np.intp]) -> tuple[Array, Array]:
         """How far from a zero of ``slope``, and of ``refined_slope``, log_gain is.

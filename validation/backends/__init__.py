@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from validation.backends.array_backend import PRECISIONS, Backend, Differentiable
 from validation.backends.numpy_backend import NumpyBackend
+from validation.backends.scratch import Held, Scratch, fresh
 from validation.backends.selection import BACKENDS, find_backend
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "PRECISIONS",
     "Backend",
     "Differentiable",
+    "Held",
     "NumpyBackend",
+    "Scratch",
     "find_backend",
+    "fresh",
 ]

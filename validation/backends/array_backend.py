@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymptotics.errors import InvalidInput
+from validation.backends.scratch import Scratch, fresh
 
 PRECISIONS = {"float64": 8, "float32": 4}  # bytes a number
 CACHE = 2**19  # bytes: what a core's second-level cache holds, or a little less
@@ -24,8 +25,13 @@ class Differentiable(Protocol):
         """(S,): the share of the anchors `rows` in the loss of each of the S replicas."""
         ...
 
-    def gradient(self, xp: ModuleType, embeddings: Any, rows: slice) -> tuple[Any, Any]:
-        """That loss, and its gradient (S, n, k) in all the embeddings, in closed form."""
+    def gradient(
+        self, xp: ModuleType, embeddings: Any, rows: slice, scratch: Scratch = fresh
+    ) -> tuple[Any, Any]:
+        """That loss, and its gradient (S, n, k) in all the embeddings, in closed form.
+
+        The gradient may lie in `scratch`: see ``Held``.
+        """
         ...
 
 
@@ -46,6 +52,10 @@ class Backend(Protocol):
     @property
     def working_set(self) -> int: ...
 
+    def empty(self, shape: tuple[int, ...]) -> Any:
+        """An array of this backend to write into."""
+        ...
+
     def send(self, array: NDArray[np.float64]) -> Any:
         """A numpy array as an array of this backend."""
         ...
@@ -54,7 +64,9 @@ class Backend(Protocol):
         """An array of this backend as a numpy array of double precision."""
         ...
 
-    def gradient(self, function: Differentiable, embeddings: Any, rows: slice) -> tuple[Any, Any]:
+    def gradient(
+        self, function: Differentiable, embeddings: Any, rows: slice, scratch: Scratch = fresh
+    ) -> tuple[Any, Any]:
         """The rows' loss (S,) and its gradient (S, n, k): autograd, or the closed form."""
         ...
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from validation.backends.array_backend import CACHE, PRECISIONS, Differentiable, check_precision
+from validation.backends.scratch import Scratch, fresh
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class NumpyBackend:
     def working_set(self) -> int:
         return CACHE
 
+    def empty(self, shape: tuple[int, ...]) -> Any:
+        """An array of this precision to write into."""
+        return np.empty(shape, dtype=self.precision)
+
     def send(self, array: NDArray[np.float64]) -> Any:
         """The array itself where the precision is double, else a rounded copy."""
         return np.asarray(array, dtype=self.precision)
@@ -41,6 +46,8 @@ class NumpyBackend:
         """The array in double precision."""
         return np.asarray(array, dtype=np.float64)
 
-    def gradient(self, function: Differentiable, embeddings: Any, rows: slice) -> tuple[Any, Any]:
+    def gradient(
+        self, function: Differentiable, embeddings: Any, rows: slice, scratch: Scratch = fresh
+    ) -> tuple[Any, Any]:
         """The closed form."""
-        return function.gradient(np, embeddings, rows)
+        return function.gradient(np, embeddings, rows, scratch)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from asymptotics.errors import InvalidInput
 from validation.backends.array_backend import CACHE, PRECISIONS, Differentiable, check_precision
+from validation.backends.scratch import Scratch, fresh
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class TorchBackend:
     def working_set(self) -> int:
         return CACHE if self.device == "cpu" else 2**30
 
+    def empty(self, shape: tuple[int, ...]) -> Any:
+        """A tensor on the device to write into."""
+        return torch.empty(shape, device=self.device, dtype=getattr(torch, self.precision))
+
     def send(self, array: NDArray[np.float64]) -> Any:
         """A tensor on the device; it may share memory with `array` on the CPU."""
         return torch.from_numpy(np.ascontiguousarray(array)).to(
@@ -56,10 +61,12 @@ class TorchBackend:
         """A numpy array of double precision."""
         return np.asarray(array.detach().cpu().numpy(), dtype=np.float64)
 
-    def gradient(self, function: Differentiable, embeddings: Any, rows: slice) -> tuple[Any, Any]:
+    def gradient(
+        self, function: Differentiable, embeddings: Any, rows: slice, scratch: Scratch = fresh
+    ) -> tuple[Any, Any]:
         """Autograd of the loss, or the closed form."""
         if not self.autograd:
-            return function.gradient(torch, embeddings, rows)
+            return function.gradient(torch, embeddings, rows, scratch)
         leaf = embeddings.detach().requires_grad_(True)
         loss = function.loss(torch, leaf, rows)
         # replicas do not mix, so the gradient of the sum holds the gradient of each

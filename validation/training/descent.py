@@ -16,14 +16,14 @@ Slope = Callable[[Any], Any]  # embeddings (S, n, k) -> dL/dZ, of the same shape
 
 
 class Metric(Protocol):
-    """W <- W - step dZ^T lift(frame, W); moving W along V moves Z by frame V^T."""
+    """W <- W - step lift(V, W), V = dZ^T frame; moving W along lift(V, W) moves Z by frame V^T."""
 
     def frame(self, views: Any, embeddings: Any) -> Any:
         """(S, n, m)."""
         ...
 
-    def lift(self, frame: Any, weights: Any) -> Any:
-        """(S, n, d)."""
+    def lift(self, direction: Any, weights: Any) -> Any:
+        """(S, k, m) -> (S, k, d)."""
         ...
 
     def square(self, image: Any) -> Any:
@@ -38,9 +38,9 @@ class Euclidean:
         """H: V is a k x d direction."""
         return views
 
-    def lift(self, frame: Any, weights: Any) -> Any:
-        """H."""
-        return frame
+    def lift(self, direction: Any, weights: Any) -> Any:
+        """V."""
+        return direction
 
     def square(self, image: Any) -> Any:
         """V = W v v^T."""
@@ -60,9 +60,9 @@ class Relative:
         """Z: V is a k x k direction, W moves along V W."""
         return embeddings
 
-    def lift(self, frame: Any, weights: Any) -> Any:
-        """Z W."""
-        return frame @ weights
+    def lift(self, direction: Any, weights: Any) -> Any:
+        """V W."""
+        return direction @ weights
 
     def square(self, image: Any) -> Any:
         """V = (W v)(W v)^T/|W v|^2 where v is an eigenvector of W^T W."""
@@ -70,8 +70,8 @@ class Relative:
 
 
 def descend(metric: Metric, weights: Any, frame: Any, slope: Any, step: Any) -> None:
-    """W -= step dZ^T lift(frame, W), in place; `step` is (S, 1, 1)."""
-    weights -= (step * slope).swapaxes(1, 2) @ metric.lift(frame, weights)
+    """W -= step lift(dZ^T frame, W), in place; `step` is (S, 1, 1)."""
+    weights -= step * metric.lift(slope.swapaxes(1, 2) @ frame, weights)
 
 
 def largest_curvature(

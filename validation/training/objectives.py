@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymptotics.contrastive.inputs import at_least
-from validation.backends import Differentiable
+from validation.backends import Differentiable, Scratch, fresh
 
 
 class ContrastiveLoss(Differentiable, Protocol):
@@ -50,28 +50,18 @@ class InnerProduct:
 
     def loss(self, xp: ModuleType, embeddings: Any, rows: slice) -> Any:
         """Equation 1, the anchors `rows`."""
-        _, _, log_sum = _softmax(xp, _logits(embeddings, rows, self.temperature))
-        partners = embeddings[:, _partners(embeddings, rows)]
-        aligned = xp.sum(embeddings[:, rows] * partners, axis=-1) / self.temperature
-        return xp.sum(log_sum - aligned, axis=-1) / embeddings.shape[1]
+        return _nt_xent(xp, embeddings, rows, self.temperature)
 
-    def gradient(self, xp: ModuleType, embeddings: Any, rows: slice) -> tuple[Any, Any]:
+    def gradient(
+        self, xp: ModuleType, embeddings: Any, rows: slice, scratch: Scratch = fresh
+    ) -> tuple[Any, Any]:
         """dL/dz = (P + P^T - 2 Pi) z/(n tau): P the softmax of s, Pi the pairing (equation 2)."""
-        n = embeddings.shape[1]
-        pairing = _partners(embeddings, rows)
-        anchors, partners = embeddings[:, rows], embeddings[:, pairing]
-        logits = _logits(embeddings, rows, self.temperature)
-        exponentials, total, log_sum = _softmax(xp, logits, out=logits)
-        result = exponentials.swapaxes(1, 2) @ (anchors / total)
-        result[:, rows] += exponentials @ embeddings / total - partners
-        result[:, pairing] -= anchors
-        aligned = xp.sum(anchors * partners, axis=-1) / self.temperature
-        return xp.sum(log_sum - aligned, axis=-1) / n, result / (n * self.temperature)
+        return _nt_xent_gradient(xp, embeddings, rows, self.temperature, scratch)
 
     def crowding(self, xp: ModuleType, embeddings: Any, rows: slice) -> Any:
         """Mean of sum_j w_ij^2/(sum_j w_ij)^2, w = exp s over the negatives (equation 8)."""
         n = embeddings.shape[1]
-        logits = _logits(embeddings, rows, self.temperature)
+        logits = _logits(xp, embeddings, rows, self.temperature)
         logits[:, np.arange(rows.stop - rows.start), _partners(embeddings, rows)] = -np.inf
         weights, total, _ = _softmax(xp, logits)
         share = weights / total
@@ -90,18 +80,27 @@ class Cosine:
 
     def loss(self, xp: ModuleType, embeddings: Any, rows: slice) -> Any:
         """Equation 1 of the unit vectors u = z/|z|."""
-        return InnerProduct(self.temperature).loss(xp, _unit(xp, embeddings)[0], rows)
+        unit, _ = _unit(xp, embeddings)
+        return _nt_xent(xp, unit, rows, self.temperature, self._small())
 
-    def gradient(self, xp: ModuleType, embeddings: Any, rows: slice) -> tuple[Any, Any]:
+    def gradient(
+        self, xp: ModuleType, embeddings: Any, rows: slice, scratch: Scratch = fresh
+    ) -> tuple[Any, Any]:
         """dL/dz = (I - u u^T)(dL/du)/|z| (equation 3)."""
-        unit, length = _unit(xp, embeddings)
-        loss, slope = InnerProduct(self.temperature).gradient(xp, unit, rows)
-        radial = xp.sum(unit * slope, axis=-1, keepdims=True)
-        return loss, (slope - radial * unit) / length
+        unit, length = _unit(xp, embeddings, scratch)
+        loss, slope = _nt_xent_gradient(xp, unit, rows, self.temperature, scratch, self._small())
+        unit *= _dot(xp, unit, slope)[..., None]
+        slope -= unit
+        slope /= length
+        return loss, slope
 
     def crowding(self, xp: ModuleType, embeddings: Any, rows: slice) -> Any:
         """As for ``InnerProduct``, of the unit vectors."""
         return InnerProduct(self.temperature).crowding(xp, _unit(xp, embeddings)[0], rows)
+
+    def _small(self) -> bool:
+        """Whether exp(1/tau) and exp(-1/tau) are ordinary numbers of either precision."""
+        return 1 / self.temperature < 40
 
 
 @dataclass(frozen=True)
@@ -117,32 +116,35 @@ class Spectral:
         """Equation 4, the anchors `rows`."""
         return self._parts(xp, embeddings, rows)[0]
 
-    def gradient(self, xp: ModuleType, embeddings: Any, rows: slice) -> tuple[Any, Any]:
+    def gradient(
+        self, xp: ModuleType, embeddings: Any, rows: slice, scratch: Scratch = fresh
+    ) -> tuple[Any, Any]:
         """dL/dz = 4 K z/(n(n-2)) - 4 Pi z/n, K the masked similarities (equation 5)."""
-        n = embeddings.shape[1]
-        loss, similarity, partners = self._parts(xp, embeddings, rows)
-        anchors = embeddings[:, rows]
-        result = similarity.swapaxes(1, 2) @ anchors
-        result[:, rows] += similarity @ embeddings
-        result = result * (2 / (n * (n - 2)))
-        result[:, rows] -= 2 / n * partners
-        result[:, _partners(embeddings, rows)] -= 2 / n * anchors
-        return loss, result
+        n, anchors = embeddings.shape[1], embeddings[:, rows]
+        loss, similarity = self._parts(xp, embeddings, rows, scratch)
+        slope = scratch("slope", embeddings.shape)
+        slope = xp.matmul(similarity.swapaxes(1, 2), anchors, out=slope)
+        slope[:, rows] += xp.matmul(similarity, embeddings, out=scratch("anchors", anchors.shape))
+        slope /= n - 2
+        _subtract_partners(slope, embeddings, rows)
+        slope *= 2 / n
+        return loss, slope
 
     def crowding(self, xp: ModuleType, embeddings: Any, rows: slice) -> Any:
         """0: the batch's loss is an unbiased estimate of the population's."""
         return xp.zeros_like(embeddings[:, 0, 0])
 
-    def _parts(self, xp: ModuleType, embeddings: Any, rows: slice) -> tuple[Any, Any, Any]:
-        """The loss, the similarities without those of a sample to itself, the partners."""
+    def _parts(
+        self, xp: ModuleType, embeddings: Any, rows: slice, scratch: Scratch = fresh
+    ) -> tuple[Any, Any]:
+        """The loss, and the similarities of different samples, zero elsewhere."""
         n = embeddings.shape[1]
-        pairing = _partners(embeddings, rows)
-        anchors, partners = embeddings[:, rows], embeddings[:, pairing]
-        similarity = _similarity(anchors, embeddings, rows, diagonal=0.0)
-        similarity[:, np.arange(rows.stop - rows.start), pairing] = 0.0
-        repelled = xp.sum(xp.sum(similarity * similarity, axis=-1), axis=-1) / (n * (n - 2))
-        aligned = xp.sum(xp.sum(anchors * partners, axis=-1), axis=-1) * (2 / n)
-        return repelled - aligned, similarity, partners
+        similarity = _similarity(
+            xp, embeddings[:, rows], embeddings, rows, diagonal=0.0, scratch=scratch
+        )
+        similarity[:, np.arange(rows.stop - rows.start), _partners(embeddings, rows)] = 0.0
+        repelled = xp.sum(_dot(xp, similarity, similarity), axis=-1) / (n * (n - 2))
+        return repelled - _aligned(xp, embeddings, rows) * (2 / n), similarity
 
 
 def _partners(embeddings: Any, rows: slice) -> NDArray[np.intp]:
@@ -151,31 +153,120 @@ def _partners(embeddings: Any, rows: slice) -> NDArray[np.intp]:
     return (np.arange(rows.start, rows.stop) + n // 2) % n
 
 
-def _unit(xp: ModuleType, embeddings: Any) -> tuple[Any, Any]:
+def _pairs(n: int, rows: slice) -> list[tuple[slice, slice]]:
+    """The anchors i of `rows` and their p(i) as slices: those of the first views, of the second."""
+    half = n // 2
+    firsts = slice(rows.start, min(rows.stop, half))
+    seconds = slice(max(rows.start, half), rows.stop)
+    both = (firsts, half), (seconds, -half)
+    return [
+        (part, slice(part.start + shift, part.stop + shift))
+        for part, shift in both
+        if part.start < part.stop
+    ]
+
+
+def _subtract_partners(slope: Any, embeddings: Any, rows: slice) -> None:
+    """slope_i -= z_p(i) and slope_p(i) -= z_i for the anchors i of `rows`."""
+    for anchor, partner in _pairs(embeddings.shape[1], rows):
+        slope[:, anchor] -= embeddings[:, partner]
+        slope[:, partner] -= embeddings[:, anchor]
+
+
+def _aligned(xp: ModuleType, embeddings: Any, rows: slice) -> Any:
+    """(S,): sum of z_i.z_p(i) over the anchors i of `rows`."""
+    parts = [
+        xp.sum(_dot(xp, embeddings[:, anchor], embeddings[:, partner]), axis=-1)
+        for anchor, partner in _pairs(embeddings.shape[1], rows)
+    ]
+    return sum(parts[1:], parts[0])
+
+
+def _dot(xp: ModuleType, left: Any, right: Any) -> Any:
+    """x_i.y_i of every row, (S, n)."""
+    return xp.einsum("sik,sik->si", left, right)
+
+
+def _unit(xp: ModuleType, embeddings: Any, scratch: Scratch = fresh) -> tuple[Any, Any]:
     """z/|z| and |z|."""
-    length = xp.sqrt(xp.sum(embeddings * embeddings, axis=-1, keepdims=True))
-    return embeddings / length, length
+    length = xp.sqrt(_dot(xp, embeddings, embeddings))[..., None]
+    return xp.divide(embeddings, length, out=scratch("unit", embeddings.shape)), length
 
 
-def _similarity(anchors: Any, embeddings: Any, rows: slice, diagonal: float) -> Any:
+def _similarity(
+    xp: ModuleType,
+    anchors: Any,
+    embeddings: Any,
+    rows: slice,
+    diagonal: float,
+    scratch: Scratch = fresh,
+) -> Any:
     """anchors_i.z_j for i in `rows`, (S, rows, n), with `diagonal` in the place of j = i."""
-    similarity = anchors @ embeddings.swapaxes(1, 2)
-    replicas, n = similarity.shape[0], similarity.shape[2]
+    replicas, n = embeddings.shape[:2]
+    similarity = xp.matmul(
+        anchors,
+        embeddings.swapaxes(1, 2),
+        out=scratch("similarity", (replicas, anchors.shape[1], n)),
+    )
     similarity.reshape(replicas, -1)[:, rows.start :: n + 1] = diagonal
     return similarity
 
 
-def _logits(embeddings: Any, rows: slice, temperature: float) -> Any:
+def _logits(
+    xp: ModuleType, embeddings: Any, rows: slice, temperature: float, scratch: Scratch = fresh
+) -> Any:
     """s_ij for i in `rows`, (S, rows, n), with -inf in the place of j = i."""
-    return _similarity(embeddings[:, rows] / temperature, embeddings, rows, diagonal=-np.inf)
+    anchors = embeddings[:, rows]
+    anchors = xp.divide(anchors, temperature, out=scratch("anchors", anchors.shape))
+    return _similarity(xp, anchors, embeddings, rows, -np.inf, scratch)
 
 
-def _softmax(xp: ModuleType, logits: Any, out: Any = None) -> tuple[Any, Any, Any]:
+def _softmax(
+    xp: ModuleType, logits: Any, out: Any = None, small: bool = False
+) -> tuple[Any, Any, Any]:
     """exp(s_ij - max_j s_ij), its sum over j (with that axis kept), and log sum_j exp s_ij.
 
-    `out` takes the exponentials; it may be `logits`.
+    `out` takes the exponentials; it may be `logits`. Where every s_ij is `small` enough for the
+    exponential to be taken as it is, the maximum is not subtracted.
     """
-    largest = xp.amax(logits, axis=-1, keepdims=True)
-    exponentials = xp.exp(xp.subtract(logits, largest, out=out), out=out)
+    if small:
+        largest, exponentials = 0.0, xp.exp(logits, out=out)
+    else:
+        largest = xp.amax(logits, axis=-1, keepdims=True)
+        exponentials = xp.exp(xp.subtract(logits, largest, out=out), out=out)
     total = xp.sum(exponentials, axis=-1, keepdims=True)
     return exponentials, total, (largest + xp.log(total))[..., 0]
+
+
+def _nt_xent(
+    xp: ModuleType, embeddings: Any, rows: slice, temperature: float, small: bool = False
+) -> Any:
+    """Equation 1, the anchors `rows`; `small` as in `_softmax`."""
+    logits = _logits(xp, embeddings, rows, temperature)
+    _, _, log_sum = _softmax(xp, logits, small=small)
+    aligned = _aligned(xp, embeddings, rows) / temperature
+    return (xp.sum(log_sum, axis=-1) - aligned) / embeddings.shape[1]
+
+
+def _nt_xent_gradient(
+    xp: ModuleType,
+    embeddings: Any,
+    rows: slice,
+    temperature: float,
+    scratch: Scratch,
+    small: bool = False,
+) -> tuple[Any, Any]:
+    """Equations 1 and 2, the anchors `rows`; `small` as in `_softmax`."""
+    n, anchors = embeddings.shape[1], embeddings[:, rows]
+    logits = _logits(xp, embeddings, rows, temperature, scratch)
+    exponentials, total, log_sum = _softmax(xp, logits, out=logits, small=small)
+    shared = xp.divide(anchors, total, out=scratch("anchors", anchors.shape))
+    slope = scratch("slope", embeddings.shape)
+    slope = xp.matmul(exponentials.swapaxes(1, 2), shared, out=slope)
+    pulled = xp.matmul(exponentials, embeddings, out=scratch("anchors", anchors.shape))
+    pulled /= total
+    slope[:, rows] += pulled
+    _subtract_partners(slope, embeddings, rows)
+    slope /= n * temperature
+    aligned = _aligned(xp, embeddings, rows) / temperature
+    return (xp.sum(log_sum, axis=-1) - aligned) / n, slope

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from asymptotics.contrastive.inputs import at_least, check_pair
 from asymptotics.contrastive.views import ViewPair
 from asymptotics.errors import InvalidInput
+from validation.backends import Scratch, fresh
 
 Array = NDArray[np.float64]
 
@@ -50,8 +51,10 @@ class ViewLaw(Protocol):
         """muhat, a unit vector of d entries."""
         ...
 
-    def draw(self, num_pairs: int, stream: Stream) -> Array:
-        """(2B, d): rows i and i + B are a pair."""
+    def draw(
+        self, num_pairs: int, stream: Stream, out: Array | None = None, scratch: Scratch = fresh
+    ) -> Array:
+        """(2B, d), written into `out` if it is given: rows i and i + B are a pair."""
         ...
 
 
@@ -91,16 +94,22 @@ class GaussianViews:
         own = np.sqrt(np.maximum(second - shared**2 / first, 0.0))
         return np.stack([np.sqrt(first), shared / np.sqrt(first), own])
 
-    def draw(self, num_pairs: int, stream: Stream) -> Array:
-        normal = stream.normal.standard_normal((num_pairs, 2, self.dimension))
+    def draw(
+        self, num_pairs: int, stream: Stream, out: Array | None = None, scratch: Scratch = fresh
+    ) -> Array:
+        shape = num_pairs, 2, self.dimension
+        normal = stream.normal.standard_normal(shape, out=scratch("normal", shape))
         label = np.where(stream.uniform.random(num_pairs) < 0.5, 1.0, -1.0)
         first, shared, own = self._factor
-        views = np.empty((2, num_pairs, self.dimension))
-        np.multiply(normal[:, 0], first, out=views[0])
-        np.multiply(normal[:, 0], shared, out=views[1])
-        views[1] += normal[:, 1] * own
-        views[:, :, 0] += float(np.asarray(self.pair.signal)) * label
-        return views.reshape(2 * num_pairs, self.dimension)
+        out = np.empty((2 * num_pairs, self.dimension)) if out is None else out
+        one, other = out[:num_pairs], out[num_pairs:]
+        np.multiply(normal[:, 0], first, out=one)
+        np.multiply(normal[:, 0], shared, out=other)
+        normal[:, 1] *= own
+        other += normal[:, 1]
+        for view in (one, other):
+            view[:, 0] += float(np.asarray(self.pair.signal)) * label
+        return out
 
 
 @dataclass(frozen=True)
@@ -129,12 +138,19 @@ class MaskedViews:
     def direction(self) -> Array:
         return np.full(self.dimension, self.dimension**-0.5)
 
-    def draw(self, num_pairs: int, stream: Stream) -> Array:
+    def draw(
+        self, num_pairs: int, stream: Stream, out: Array | None = None, scratch: Scratch = fresh
+    ) -> Array:
         d, kept = self.dimension, 1 - self.masked
-        normal = stream.normal.standard_normal((num_pairs, d))
-        uniform = stream.uniform.random((num_pairs, 1 + self.views * d))
-        label = np.where(uniform[:, :1] < 0.5, 1.0, -1.0)
-        sample = self.signal * label * self.direction + normal
-        masks = (uniform[:, 1:] < kept).reshape(num_pairs, self.views, d) / kept
-        first = masks[:, 0] * sample if self.views == 2 else sample
-        return np.concatenate([first, masks[:, -1] * sample])
+        shape, drawn = (num_pairs, d), (num_pairs, 1 + self.views * d)
+        sample = stream.normal.standard_normal(shape, out=scratch("normal", shape))
+        uniform = stream.uniform.random(drawn, out=scratch("uniform", drawn))
+        sample += self.signal * d**-0.5 * np.where(uniform[:, :1] < 0.5, 1.0, -1.0)
+        out = np.empty((2 * num_pairs, d)) if out is None else out
+        first, second = out[:num_pairs], out[num_pairs:]
+        np.copyto(first, sample)
+        sample /= kept
+        if self.views == 2:
+            np.multiply(sample, uniform[:, 1 : 1 + d] < kept, out=first)
+        np.multiply(sample, uniform[:, -d:] < kept, out=second)
+        return out

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymptotics.errors import InvalidInput, NotConverged
-from validation.backends import Backend, NumpyBackend
+from validation.backends import Backend, Held, NumpyBackend, Scratch
 from validation.training import measures
 from validation.training.descent import (
     Metric,
@@ -138,19 +138,27 @@ class Trainer:
         sizes = Sizes(replicas, outputs, d, 2 * self.batch_size, itemsize)
         return sizes.blocks(self.memory_limit, self.backend.working_set)
 
-    def loss_and_slope(self, embeddings: Any, blocks: Blocks) -> tuple[Any, Any]:
-        """(S,) losses of one batch and (S, n, k) gradients in its embeddings, block by block."""
-        xp, parts = self.backend.xp, []
+    def loss_and_slope(
+        self, embeddings: Any, blocks: Blocks, scratch: Scratch | None = None
+    ) -> tuple[Any, Any]:
+        """(S,) losses of one batch and (S, n, k) gradients in its embeddings, block by block.
+
+        The gradients lie in `scratch` if it is given.
+        """
+        scratch = scratch or Held(self.backend.empty)
+        slopes = scratch("slopes", embeddings.shape)
+        losses = self.backend.xp.zeros_like(embeddings[:, 0, 0])
         for heads in blocks.heads:
-            group = embeddings[heads]
-            loss, slope = self.backend.gradient(self.objective, group, blocks.rows[0])
-            for rows in blocks.rows[1:]:
-                more_loss, more_slope = self.backend.gradient(self.objective, group, rows)
-                loss += more_loss
-                slope += more_slope
-            parts.append((loss, slope))
-        losses, slopes = zip(*parts, strict=True)
-        return xp.concatenate(losses), xp.concatenate(slopes)
+            for rows in blocks.rows:
+                loss, slope = self.backend.gradient(
+                    self.objective, embeddings[heads], rows, scratch
+                )
+                losses[heads] += loss
+                if rows is blocks.rows[0]:
+                    slopes[heads] = slope
+                else:
+                    slopes[heads] += slope
+        return losses, slopes
 
     def _descend(
         self,
@@ -162,14 +170,17 @@ class Trainer:
         seen: int,
     ) -> tuple[Any, Trajectory]:
         """`steps` steps of `weights`, in place: their average, and what was recorded."""
+        # arrays of the size of a batch are allocated by the first step
+        drawn, scratch = Held(np.empty), Held(self.backend.empty)
+        shape = len(weights), 2 * self.batch_size, weights.shape[1]
         average = 0.0 * weights
         recorder = Recorder(self.backend, self.views.direction, steps)
         # a diverging run overflows; epochs() finds it by the result
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for done in range(1, steps + 1):
-                views = self._draw(streams)
-                embeddings = views @ weights.swapaxes(1, 2)
-                loss, slope = self.loss_and_slope(embeddings, blocks)
+                views, embeddings = self._draw(streams, drawn), scratch("embeddings", shape)
+                self.backend.xp.matmul(views, weights.swapaxes(1, 2), out=embeddings)
+                loss, slope = self.loss_and_slope(embeddings, blocks, scratch)
                 descend(self.metric, weights, self.metric.frame(views, embeddings), slope, step)
                 self._normalise(weights)
                 average += (weights - average) / done
@@ -200,11 +211,12 @@ class Trainer:
                 result[heads] += self.backend.fetch(part)
         return result
 
-    def _draw(self, streams: Sequence[Stream]) -> Any:
-        """(S, 2B, d): a fresh batch for each head."""
-        batch = np.empty((len(streams), 2 * self.batch_size, self.views.dimension))
+    def _draw(self, streams: Sequence[Stream], scratch: Scratch | None = None) -> Any:
+        """(S, 2B, d): a fresh batch for each head; it lies in `scratch` if that is given."""
+        scratch = scratch or Held(np.empty)
+        batch = scratch("views", (len(streams), 2 * self.batch_size, self.views.dimension))
         for head, stream in zip(batch, streams, strict=True):
-            head[:] = self.views.draw(self.batch_size, stream)
+            self.views.draw(self.batch_size, stream, head, scratch)
         return self.backend.send(batch)
 
     def _normalise(self, weights: Any) -> None:
