@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from asymptotics.errors import InvalidInput
 
 # expensive points below which starting workers costs more than it saves
 _WORTH_IT = 400
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 jobs_option = click.option(
     "--jobs",
@@ -34,20 +37,31 @@ def workers(jobs: int | None, objective: str | None, points: int) -> Iterator[Ex
         yield None
         return
     try:
-        pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_one_thread)
+        pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_die_of_interrupts)
     except (OSError, ValueError) as error:
         raise InvalidInput(f"--jobs: {jobs} workers could not be started ({error})") from None
+    with _one_thread():
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes started inside have one BLAS thread: BLAS reads its number when it is loaded."""
+    held = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
-        yield pool
+        yield
     finally:
-        pool.shutdown(cancel_futures=True)
+        for name, value in held.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
-def _one_thread() -> None:
-    import signal
-
-    from threadpoolctl import threadpool_limits
-
-    # ctrl-C ends a worker at once, and the parent with it
+def _die_of_interrupts() -> None:
+    """Let ctrl-C end a worker at once, and the parent with it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threadpool_limits(1)
