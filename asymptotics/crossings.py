@@ -10,7 +10,7 @@ the rest of it, where helping and expanding part ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.columns import Columns, Progress, columns_in_parts, columns_of
 from asymptotics.level_sets import cross_segments
-from asymptotics.sweep import Progress, columns_of
 from asymptotics.training import fall_at_identity
 
 Array = NDArray[np.float64]
@@ -40,8 +40,14 @@ class Cells:
         return self.fixed.get("loss") is not None
 
     def __call__(self, points: Points, progress: Progress | None = None) -> dict[str, Array]:
-        """The columns of `asymptotics.sweep.columns_of`."""
+        """The columns of `asymptotics.columns.columns_of`."""
         return columns_of(points, self.fixed, progress, self.executor)
+
+    def in_parts(
+        self, parts: Iterable[dict[str, Array]], progress: Progress | None = None
+    ) -> Iterator[tuple[dict[str, Array], Columns]]:
+        """The points of each part with their columns."""
+        return columns_in_parts(parts, self.fixed, progress, self.executor)
 
     def gains(self, points: Points) -> dict[str, Array]:
         """The columns of the gain alone."""

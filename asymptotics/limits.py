@@ -75,7 +75,7 @@ class Limit:
 
     def table(self) -> Table:
         """A row a point: accuracy with its evidence, order parameters, status."""
-        from asymptotics.sweep import limit_columns
+        from asymptotics.columns import limit_columns
 
         return Table(limit_columns(self))
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.columns import Progress, columns_of, constant_columns
 from asymptotics.conventions import mean_ridge
 from asymptotics.errors import InvalidInput
 from asymptotics.joint_maxima import joint_maxima
@@ -24,7 +25,7 @@ from asymptotics.limits import CONVERGED, limit
 from asymptotics.local_maxima import BESIDE_UNSOLVED, NOT_CONVERGED, local_maxima
 from asymptotics.optimal_ends import end_limits
 from asymptotics.optimal_heights import Heights
-from asymptotics.sweep import Progress, columns_of, constant_columns, make_problem, product_of_grids
+from asymptotics.sweep import make_problem, product_of_grids
 from asymptotics.table import Table
 
 Array = NDArray[np.float64]

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.columns import columns_of
 from asymptotics.limits import CONVERGED
 from asymptotics.local_maxima import LOWER, UPPER
-from asymptotics.sweep import columns_of
 
 Array = NDArray[np.float64]
 

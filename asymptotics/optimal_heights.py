@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.columns import columns_of
 from asymptotics.local_maxima import STEP, Slopes
 from asymptotics.responses import NOT_DIFFERENTIATED, Given, Trained, derivative_columns
-from asymptotics.sweep import columns_of
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

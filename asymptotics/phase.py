@@ -6,7 +6,7 @@ exact as the solver and can have any number of branches (`level_sets`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.columns import Progress, constant_columns
 from asymptotics.crossings import LEVELS, Cells, crossings
 from asymptotics.errors import InvalidInput, did_you_mean
 from asymptotics.level_sets import level_lines
-from asymptotics.sweep import Progress, constant_columns, product_of_grids
+from asymptotics.sweep import grids_of, parts_of_product
 from asymptotics.table import Table
 
 Array = NDArray[np.float64]
+
+_UNKNOWN = 2  # the phase of a cell that failed
 
 # columns that can be drawn, each from the columns of a cell
 QUANTITIES: dict[str, Callable[[Mapping[str, Array]], Array]] = {
@@ -101,40 +104,80 @@ def phase_diagram(
     numbers.
     Failed cells keep a status and are nan. Raises InvalidInput.
     """
-    given = {name: value for name, value in parameters.items() if value is not None}
-    axes = []
-    for name in (x, y):
-        grid = np.atleast_1d(np.asarray(given.get(name, np.nan), dtype=float))
-        if grid.size < 2 or not np.all(np.diff(grid) > 0):
-            raise InvalidInput(f"{name}: an axis of a phase diagram needs 2 or more rising values")
-        axes.append(grid)
-    points, fixed = product_of_grids(given)
-    extra = [name for name, values in points.items() if np.ptp(values) > 0 and name not in (x, y)]
-    if extra:
-        raise InvalidInput(f"{extra[0]}: only the two axes {x} and {y} may be grids")
-    mesh_y, mesh_x = np.meshgrid(axes[1], axes[0], indexing="ij")
-    points[x], points[y] = mesh_x.ravel(), mesh_y.ravel()
-    others = {name: float(v[0]) for name, v in points.items() if name not in (x, y)}
-    cells = Cells(fixed | others, executor)
-    columns = cells({x: points[x], y: points[y]}, progress)
-    table = Table(constant_columns(points, fixed) | points | columns, given)
-    boundaries = _boundaries(cells, (x, y), axes, columns)
-    return PhaseDiagram(x, y, axes[0], axes[1], table, boundaries)
+    return PhaseGrid(parameters, x, y, executor).diagram(progress)
 
 
-def _boundaries(
-    cells: Cells, names: tuple[str, str], axes: list[Array], columns: Mapping[str, Array]
-) -> tuple[Boundary, ...]:
-    found = []
-    for name, level in LEVELS.items():
-        if level.needs_probe and not cells.has_probe:
-            continue
-        values = level.of_columns(columns).reshape(axes[1].size, axes[0].size)
-        lines = level_lines(
-            values, dict(zip(names, axes, strict=True)), partial(crossings, cells, level)
-        )
-        found += [Boundary(name, x, y) for x, y in lines]
-    if cells.has_probe:
-        # a = 1 is where the head does nothing
-        found += [replace(branch, name="head") for branch in found if branch.name == "em_one"]
-    return tuple(found)
+class PhaseGrid:
+    """The cells of a phase diagram, solved in parts of which only the phases are kept.
+
+    Arguments as in `phase_diagram`. Boundaries are there once all `tables` have been read.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, Any], x: str, y: str, executor: Executor | None = None
+    ) -> None:
+        self._given = {name: value for name, value in parameters.items() if value is not None}
+        self.axes: dict[str, Array] = {}
+        for name in (x, y):
+            axis = np.atleast_1d(np.asarray(self._given.get(name, np.nan), dtype=float))
+            if axis.size < 2 or not np.all(np.diff(axis) > 0):
+                raise InvalidInput(
+                    f"{name}: an axis of a phase diagram needs 2 or more rising values"
+                )
+            self.axes[name] = axis
+        grids, self._fixed = grids_of(self._given)
+        others = {name: grid for name, grid in grids.items() if name not in self.axes}
+        for name, values in others.items():
+            if np.ptp(values) > 0:
+                raise InvalidInput(f"{name}: only the two axes {x} and {y} may be grids")
+        self._others = {name: float(values[0]) for name, values in others.items()}
+        self._names = list(grids)
+        self._cells = Cells(self._fixed | self._others, executor)
+        known = [n for n, level in LEVELS.items() if self._cells.has_probe or not level.needs_probe]
+        # the phase of every cell: a sign, and _UNKNOWN where the cell failed
+        self._phases = {name: np.empty(self.size, np.int8) for name in known}
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return int(np.prod([axis.size for axis in self.axes.values()]))
+
+    def tables(self, progress: Progress | None = None, part: int | None = None) -> Iterator[Table]:
+        """The cells, y slowest, in tables of at most `part` rows, by default `sweep.PART`."""
+        x, y = self.axes
+        first = 0
+        points = parts_of_product({y: self.axes[y], x: self.axes[x]}, part)
+        for axes, columns in self._cells.in_parts(points, progress):
+            place = slice(first, first + axes[x].size)
+            for name, phases in self._phases.items():
+                sign = np.sign(LEVELS[name].of_columns(columns))
+                phases[place] = np.where(np.isnan(sign), _UNKNOWN, sign)
+            first = place.stop
+            every = {
+                name: axes[name] if name in axes else np.full(axes[x].size, self._others[name])
+                for name in self._names
+            }
+            yield Table(constant_columns(every, self._fixed) | every | columns, self._given)
+
+    def diagram(self, progress: Progress | None = None) -> PhaseDiagram:
+        """All of it, held in memory."""
+        (x, along), (y, up) = self.axes.items()
+        (table,) = self.tables(progress, self.size)
+        return PhaseDiagram(x, y, along, up, table, self.boundaries())
+
+    def boundaries(self) -> tuple[Boundary, ...]:
+        """The level sets between the cells, traced and found."""
+        x, y = self.axes
+        found = []
+        for name, phases in self._phases.items():
+            values = np.where(phases == _UNKNOWN, np.nan, phases)
+            lines = level_lines(
+                values.reshape(self.axes[y].size, self.axes[x].size),
+                self.axes,
+                partial(crossings, self._cells, LEVELS[name]),
+            )
+            found += [Boundary(name, *line) for line in lines]
+        if self._cells.has_probe:
+            # a = 1 is where the head does nothing
+            found += [replace(branch, name="head") for branch in found if branch.name == "em_one"]
+        return tuple(found)

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.columns import constant_columns
 from asymptotics.errors import InvalidInput
 from asymptotics.limits import CONVERGED, Limit, limit
 from asymptotics.sensitivity import PARAMETERS, Derivative, check_parameter, differentiate
-from asymptotics.sweep import constant_columns, make_problem, product_of_grids
+from asymptotics.sweep import make_problem, product_of_grids
 from asymptotics.table import Table
 from asymptotics.training import GAIN_NOT_CONVERGED, OF_OBJECTIVE, view_pair
 

@@ -7,17 +7,17 @@ curve(loss="max-margin", signal=2, sampling_ratio=np.linspace(0.2, 10, 50), gain
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from asymptotics.columns import Progress, columns_in_parts, columns_of, constant_columns
 from asymptotics.conventions import mean_ridge
 from asymptotics.errors import InvalidInput
-from asymptotics.limits import CONVERGED, Limit, limit
+from asymptotics.limits import Limit, limit
 from asymptotics.mixture import (
     Mixture,
     component_mixture,
@@ -30,7 +30,6 @@ from asymptotics.projectors import Gain, Matrix, Projector, tilted
 from asymptotics.table import Table
 
 Array = NDArray[np.float64]
-Progress = Callable[[int], None]
 
 
 def make_problem(
@@ -166,10 +165,7 @@ SWEPT = (
 )
 
 
-PART = 65536  # rows of a table of `curve_parts`
-
-# objectives whose gain takes milliseconds a point
-EXPENSIVE = ("cosine", "cosine-fixed-temperature")
+PART = 65536  # rows of a table of a grid that is not held
 
 
 def curve(
@@ -194,27 +190,33 @@ def curve_parts(
     *, progress: Progress | None = None, executor: Executor | None = None, **parameters: Any
 ) -> Iterator[Table]:
     """The rows of `curve` in tables of at most `PART`, one after another: for grids of any size."""
-    grids, fixed = _grids(parameters)
-    shape = [grid.size for grid in grids.values()]
-    total = math.prod(shape)
-    for first in range(0, total, PART):
-        place = np.unravel_index(np.arange(first, min(first + PART, total)), shape)
-        points = {name: grid[k] for (name, grid), k in zip(grids.items(), place, strict=True)}
-        columns = columns_of(points, fixed, progress, executor)
+    grids, fixed = grids_of(parameters)
+    for points, columns in columns_in_parts(parts_of_product(grids), fixed, progress, executor):
         yield Table(constant_columns(points, fixed) | points | columns, dict(parameters))
+
+
+def parts_of_product(
+    grids: Mapping[str, Array], size: int | None = None
+) -> Iterator[dict[str, Array]]:
+    """The points of the product of `grids` in order, at most `size` (`PART`) at a time."""
+    shape = [grid.size for grid in grids.values()]
+    total, size = math.prod(shape), size or PART
+    for first in range(0, total, size):
+        place = np.unravel_index(np.arange(first, min(first + size, total)), shape)
+        yield {name: grid[k] for (name, grid), k in zip(grids.items(), place, strict=True)}
 
 
 def product_of_grids(
     parameters: Mapping[str, Any],
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """(the swept parameters at every point of the product of their grids, the other ones)."""
-    grids, fixed = _grids(parameters)
+    grids, fixed = grids_of(parameters)
     mesh = np.meshgrid(*grids.values(), indexing="ij")
     points = {name: np.ravel(values) for name, values in zip(grids, mesh, strict=True)}
     return points, fixed
 
 
-def _grids(parameters: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
+def grids_of(parameters: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
     """(the grid of every swept parameter, the other parameters)."""
     names = [name for name in SWEPT if parameters.get(name) is not None]
     grids = {name: np.atleast_1d(np.asarray(parameters[name], dtype=float)) for name in names}
@@ -225,84 +227,3 @@ def _grids(parameters: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, A
         name: value for name, value in parameters.items() if name not in grids and value is not None
     }
     return grids, fixed
-
-
-def constant_columns(
-    points: Mapping[str, Array], fixed: Mapping[str, Any]
-) -> dict[str, NDArray[Any]]:
-    """What a row must say beside its numbers: loss, objective, and the convention of its ridge."""
-    names = [name for name in ("loss", "objective") if fixed.get(name) is not None]
-    size = next(iter(points.values())).size
-    columns = {name: np.full(size, fixed[name]) for name in names}
-    if "ridge" in points:
-        columns["ridge_convention"] = np.full(size, fixed.get("ridge_convention", "mean"))
-    return columns
-
-
-def columns_of(
-    points: Mapping[str, Array],
-    fixed: Mapping[str, Any],
-    progress: Progress | None = None,
-    executor: Executor | None = None,
-) -> dict[str, NDArray[Any]]:
-    """The result columns of flat points (arrays of one length) with the other parameters fixed.
-
-    Solved in chunks, each a task of `executor` if there is one.
-    """
-    size = next(iter(points.values())).size
-    solve = _trained if fixed.get("objective") else _untrained
-    chunk = 8192
-    if fixed.get("objective") in EXPENSIVE:
-        # neighbours share work, and a few tasks keep the workers busy
-        chunk = min(max(256, size // 4), 1024)
-    # neighbours in dimension and temperature share the kernel of the cosine objective
-    keys = [points[name] for name in ("temperature", "dimension") if name in points]
-    order = np.lexsort(keys) if keys else np.arange(size)
-    cuts = [order[first : first + chunk] for first in range(0, size, chunk)]
-    tasks = ({name: values[cut] for name, values in points.items()} for cut in cuts)
-    results = (
-        map(solve, tasks, repeat(fixed))
-        if executor is None
-        else executor.map(solve, tasks, repeat(fixed))
-    )
-    columns: dict[str, NDArray[Any]] = {}
-    for cut, part in zip(cuts, results, strict=True):
-        for name, values in part.items():
-            columns.setdefault(name, np.empty(size, values.dtype))
-            # a text may be longer than those before it
-            if values.dtype.itemsize > columns[name].dtype.itemsize:
-                columns[name] = columns[name].astype(values.dtype)
-            columns[name][cut] = values
-        if progress is not None:
-            progress(cut.size)
-    return columns
-
-
-def _untrained(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    names = fixed.get("quantities", ())
-    problem = {name: value for name, value in fixed.items() if name != "quantities"}
-    return limit_columns(limit(make_problem(**problem, **points)), names)
-
-
-def _trained(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    from asymptotics.training import trained_columns, trained_gain
-
-    return (trained_columns if fixed.get("loss") else trained_gain)(points, fixed)
-
-
-def limit_columns(result: Limit, quantities: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
-    """The columns of a `Limit`, flattened: what a row says of a point.
-
-    `quantities` are further observables (`asymptotics.observables`), columns in snake case.
-    """
-    names = ("accuracy", "test_error", "residual", "error_estimate", "threshold")
-    columns: dict[str, NDArray[Any]] = {name: np.ravel(getattr(result, name)) for name in names}
-    columns["converged"] = np.ravel(result.status == CONVERGED)
-    columns["status"] = np.ravel(result.status)
-    for name in ("gamma", "m", "q", "intercept", "overlap"):
-        columns[name] = np.ravel(getattr(result, name))
-    if quantities:
-        from asymptotics.observables import observe
-
-        columns |= {q.replace("-", "_"): np.ravel(observe(result, q)) for q in quantities}
-    return columns

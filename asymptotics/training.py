@@ -149,8 +149,9 @@ def trained_columns(points: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict
     the objective, `encoder` and `depth` among them. Where the gain did not converge there is no
     accuracy.
     """
+    from asymptotics.columns import limit_columns
     from asymptotics.limits import limit
-    from asymptotics.sweep import limit_columns, make_problem
+    from asymptotics.sweep import make_problem
 
     head = trained_gain(points, fixed)
     unknown = ~head["converged"]
@@ -175,8 +176,9 @@ def _solve_distinct(problem: Mapping[str, Any], names: Iterable[str]) -> dict[st
 
     Before the head of a fixed encoder nothing depends on temperature or augmentation.
     """
+    from asymptotics.columns import limit_columns
     from asymptotics.limits import limit
-    from asymptotics.sweep import limit_columns, make_problem
+    from asymptotics.sweep import make_problem
 
     arrays = {name: problem[name] for name in names if name in problem}
     _, chosen, place = np.unique(

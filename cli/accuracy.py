@@ -82,7 +82,7 @@ def command(as_json: bool, certify: bool, margins: Any, reliability: bool, **opt
 
 def _row(parameters: dict[str, Any], quantities: tuple[str, ...]) -> dict[str, Any]:
     """The parameters and the columns of the one point; raises where it has no limit."""
-    from asymptotics.sweep import limit_columns
+    from asymptotics.columns import limit_columns
     from asymptotics.table import Table, plain
 
     if parameters.get("objective") is None:

@@ -18,8 +18,8 @@ from cli.options import (
     training_options,
 )
 from cli.output import (
-    STREAMED_ENDINGS,
     configuration,
+    is_streamed,
     json_option,
     output_option,
     print_json,
@@ -30,8 +30,6 @@ from cli.output import (
 )
 from cli.parallel import jobs_option, workers
 from cli.tally import Tally
-
-_HELD = 200_000  # points of a grid that are held in memory at once
 
 
 @click.command("curve")
@@ -68,9 +66,7 @@ def command(output: Any, as_json: bool, jobs: int | None, **options: Any) -> int
         progress_bar(size, "curve", 300 if trained else 2000) as progress,
     ):
         settings: dict[str, Any] = {"progress": progress, "executor": executor, **parameters}
-        streamed = output is not None and output.suffix in STREAMED_ENDINGS and not as_json
-        if streamed and size > _HELD:
-            assert output is not None
+        if output is not None and is_streamed(output, as_json, size):
             write_rows(output, tally.watch(curve_parts(**settings)), config)
             tally.report()
             return 3 if tally.failed else 0

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TABLE_ENDINGS = (".csv", ".json", ".npz", ".tex")
-STREAMED_ENDINGS = (".csv", ".json")
+STREAMED_ENDINGS = (".csv", ".json", ".npz")
+_HELD = 200_000  # rows that are held in memory at once
 FIGURE_ENDINGS = (".pdf", ".svg", ".png")
 
 json_option = click.option(
@@ -65,15 +66,15 @@ def _check_writable(path: Path) -> None:
 
 def print_json(content: Mapping[str, Any]) -> None:
     """One JSON object on standard output, without NaN or Infinity; a `Table` is its rows."""
-    for piece in json_pieces(content):
+    for piece in json_pieces(content.items()):
         click.echo(piece, nl=False)
     click.echo()
 
 
-def json_pieces(content: Mapping[str, Any]) -> Iterator[str]:
+def json_pieces(content: Iterable[tuple[str, Any]]) -> Iterator[str]:
     """The text of a JSON object in pieces, so that the rows of a table are never all in memory."""
     before = "{"
-    for key, value in content.items():
+    for key, value in content:
         yield f"{before}{json.dumps(str(key))}: "
         before = ", "
         if not isinstance(value, (Table, Iterator)):
@@ -85,7 +86,7 @@ def json_pieces(content: Mapping[str, Any]) -> Iterator[str]:
                 yield opening + json.dumps(row, allow_nan=False)
                 opening = ",\n "
         yield "]" if opening != "[" else "[]"
-    yield "}" if content else "{}"
+    yield "{}" if before == "{" else "}"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -149,8 +150,8 @@ def write(
     configuration, and json's keys.
     """
     extra = extra or {}
-    if path.suffix in STREAMED_ENDINGS:
-        write_rows(path, iter([table]), config, extra)
+    if path.suffix in (".csv", ".json"):
+        write_rows(path, iter([table]), config, lambda: extra)
         return
     text = json.dumps(plain({**config, **extra}), allow_nan=False)
     with whole_file(path) as file:
@@ -164,18 +165,38 @@ def write(
             _save_figure(draw(), file, path.suffix[1:], text)
 
 
+def is_streamed(path: Path, as_json: bool, rows: int) -> bool:
+    """Whether a table of so many rows is written as it comes, instead of held."""
+    return path.suffix in STREAMED_ENDINGS and not as_json and rows > _HELD
+
+
 def write_rows(
     path: Path,
     parts: Iterator[Table],
     config: Mapping[str, Any],
-    extra: Mapping[str, Any] | None = None,
+    extra: Callable[[], Mapping[str, Any]] = dict,
 ) -> None:
-    """A csv or json file of tables that come one after another, none of them kept."""
-    extra = extra or {}
+    """A csv, json or npz file of tables that come one after another, none of them kept.
+
+    `extra()`, asked after the last table, joins the configuration, and json's keys.
+    """
+
+    def text() -> str:
+        return json.dumps(plain({**config, **extra()}), allow_nan=False)
+
+    def content() -> Iterator[tuple[str, Any]]:
+        yield "config", config
+        yield "rows", parts
+        yield from extra().items()
+
     with whole_file(path) as file:
         if path.suffix == ".json":
-            for piece in json_pieces({"config": config, "rows": parts, **extra}):
+            for piece in json_pieces(content()):
                 file.write(piece.encode())
+        elif path.suffix == ".npz":
+            from cli.npz import write_npz
+
+            write_npz(file, path.parent, parts, text)
         else:
             wrapper = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
             for number, part in enumerate(parts):
@@ -184,10 +205,10 @@ def write_rows(
                     writer.writeheader()
                 writer.writerows(part.iter_rows())
             wrapper.detach()
+            beside = text().encode()
     if path.suffix == ".csv":
         # beside the file, since a comment line breaks some readers of csv
-        text = json.dumps(plain({**config, **extra}), allow_nan=False)
-        write_whole(path.with_name(path.name + ".config.json"), text.encode())
+        write_whole(path.with_name(path.name + ".config.json"), beside)
 
 
 def _save_figure(figure: Figure, file: BinaryIO, kind: str, config: str) -> None:

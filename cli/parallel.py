@@ -29,7 +29,7 @@ jobs_option = click.option(
 def workers(jobs: int | None, objective: str | None, points: int) -> Iterator[Executor | None]:
     """An executor of `jobs` processes with one BLAS thread each, or None to stay in this one."""
     if jobs is None and objective is not None:
-        from asymptotics.sweep import EXPENSIVE
+        from asymptotics.columns import EXPENSIVE
 
         least = _WORTH_IT if objective in EXPENSIVE else 100 * _WORTH_IT
         jobs = os.cpu_count() if points >= least else 1

@@ -19,12 +19,14 @@ from cli.options import (
 )
 from cli.output import (
     configuration,
+    is_streamed,
     json_option,
     output_option,
     print_json,
     print_table,
     progress_bar,
     write,
+    write_rows,
 )
 from cli.parallel import jobs_option, workers
 from cli.tally import Tally
@@ -88,17 +90,27 @@ def command(
         if np.min(cuts) < low or np.max(cuts) > high:
             raise click.UsageError(f"--cuts must lie in the grid of --{y.replace('_', '-')}")
     quantity = quantity or ("accuracy-gained" if options["loss"] else "expansion-measure")
-    from asymptotics.phase import check_quantity, phase_diagram
+    from asymptotics.phase import Boundary, PhaseGrid, check_quantity
 
     check_quantity(quantity, has_probe=options["loss"] is not None)
-    cells = int(np.size(parameters[x]) * np.size(parameters[y]))
+    config = configuration("phase", options | {"quantity": quantity, "cuts": cuts})
+    cells, tally = int(np.size(parameters[x]) * np.size(parameters[y])), Tally()
+
+    def listed(boundaries: tuple[Boundary, ...]) -> dict[str, Any]:
+        return {"boundaries": [{"name": b.name, x: b.x, y: b.y} for b in boundaries]}
+
     with (
         workers(jobs, options["objective"], cells) as executor,
         progress_bar(cells, "phase diagram", least=300) as progress,
     ):
-        diagram = phase_diagram(x=x, y=y, progress=progress, executor=executor, **parameters)
-    config = configuration("phase", options | {"quantity": quantity, "cuts": cuts})
-    boundaries = [{"name": b.name, x: b.x, y: b.y} for b in diagram.boundaries]
+        grid = PhaseGrid(parameters, x, y, executor)
+        if output is not None and is_streamed(output, as_json, cells):
+            parts = tally.watch(grid.tables(progress))
+            write_rows(output, parts, config, lambda: listed(grid.boundaries()))
+            return _report(tally)
+        diagram = grid.diagram(progress)
+    tally.add(diagram.table)
+    extra = listed(diagram.boundaries)
     if output is not None:
 
         def draw() -> Any:
@@ -106,19 +118,23 @@ def command(
 
             return plot_phase(diagram, quantity, cuts)
 
-        write(output, diagram.table, config, draw, extra={"boundaries": boundaries})
+        write(output, diagram.table, config, draw, extra)
     if as_json:
-        print_json({"config": config, "rows": diagram.table, "boundaries": boundaries})
+        print_json({"config": config, "rows": diagram.table, **extra})
     elif output is None:
         names = [x, y, "gain", "expansion_measure", "regime", "status"]
         shown = names[:-1] + (["accuracy_before", "accuracy_after"] if options["loss"] else [])
         print_table(diagram.table.rows(), [*shown, "status"])
-    tally = Tally()
-    tally.add(diagram.table)
+    return _report(tally)
+
+
+def _report(tally: Tally) -> int:
+    """What failed, on standard error; the exit code."""
     tally.note_coexistence()
     if tally.failed:
         click.echo(
-            f"asymptotics: {tally.failed} of {cells} cells have no value; see status", err=True
+            f"asymptotics: {tally.failed} of {tally.points} cells have no value; see status",
+            err=True,
         )
     return 3 if tally.failed else 0
 

@@ -283,7 +283,7 @@ def test_a_spectrum_file_is_named_in_the_configuration(call, tmp_path):
     assert json.loads(out)["config"]["parameters"]["spectrum"] == str(path)
 
 
-@pytest.mark.parametrize("ending", ["csv", "json"])
+@pytest.mark.parametrize("ending", ["csv", "json", "npz"])
 def test_a_grid_too_large_to_hold_is_written_as_one_that_is_held(
     ending, tmp_path, monkeypatch, capfd
 ):
@@ -292,7 +292,7 @@ def test_a_grid_too_large_to_hold_is_written_as_one_that_is_held(
     held, streamed = tmp_path / f"held.{ending}", tmp_path / f"streamed.{ending}"
     assert run([*words, str(held)]) == 3
     told = capfd.readouterr().err
-    monkeypatch.setattr("cli.curve._HELD", 10)
+    monkeypatch.setattr("cli.output._HELD", 10)
     monkeypatch.setattr("asymptotics.sweep.PART", 7)
     assert run([*words, str(streamed)]) == 3
     assert capfd.readouterr().err == told
@@ -304,7 +304,65 @@ def test_a_grid_too_large_to_hold_is_written_as_one_that_is_held(
             assert float(one["accuracy"]) == pytest.approx(float(other["accuracy"]), abs=1e-13)
 
 
+@pytest.mark.parametrize("ending", ["csv", "json", "npz"])
+def test_a_phase_diagram_too_large_to_hold_is_written_as_one_that_is_held(
+    ending, tmp_path, monkeypatch, capfd
+):
+    words = ["phase", "--objective", "cosine-scaled", "--signal", "2", "--dimension", "50"]
+    words += ["--augmentation", "0.1:2:9", "--temperature", "0.02:10:11:log", "-o"]
+    words += [] if ending == "json" else ["--loss", "max-margin", "--sampling-ratio", "30"]
+    words.append(words.pop(words.index("-o")))
+    held, streamed = tmp_path / f"held.{ending}", tmp_path / f"streamed.{ending}"
+    code = run([*words, str(held)])
+    told = capfd.readouterr().err
+    monkeypatch.setattr("cli.output._HELD", 10)
+    monkeypatch.setattr("asymptotics.sweep.PART", 7)
+    assert run([*words, str(streamed)]) == code == (0 if ending == "json" else 3)
+    assert capfd.readouterr().err == told
+    first, second = (rows_of(path) for path in (held, streamed))
+    assert len(first) == len(second) == 99
+    for one, other in zip(first, second, strict=True):
+        assert one["status"] == other["status"]
+        assert float(one["gain"]) == pytest.approx(float(other["gain"]), rel=1e-12)
+    branches, others = (said_of(path)["boundaries"] for path in (held, streamed))
+    assert [b["name"] for b in branches] == [b["name"] for b in others] != []
+    for one, other in zip(branches, others, strict=True):
+        np.testing.assert_allclose(one["temperature"], other["temperature"], rtol=1e-7)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "npz"])
+def test_a_full_disk_under_a_streamed_file_is_one_line_and_no_file(ending, tmp_path):
+    words = "curve --loss square --ridge 1 --signal 1 --sampling-ratio 0.5:9:200 --gain 0.5:2:40 -o"
+    program = f"""
+import resource
+import asymptotics.sweep
+import cli.output
+from cli.main import run
+resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+cli.output._HELD, asymptotics.sweep.PART = 10, 2000
+raise SystemExit(run({[*words.split(), str(tmp_path / f"a.{ending}")]!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "asymptotics: File too large\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def said_of(path):
+    if path.suffix == ".npz":
+        return json.loads(str(np.load(path)["config"]))
+    if path.suffix == ".json":
+        return json.loads(path.read_text())
+    return json.loads(path.with_name(path.name + ".config.json").read_text())
+
+
 def rows_of(path):
+    if path.suffix == ".npz":
+        arrays = dict(np.load(path))
+        del arrays["config"]
+        names = list(arrays)
+        return [dict(zip(names, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
     if path.suffix == ".json":
         return json.loads(path.read_text())["rows"]
     with path.open() as file:

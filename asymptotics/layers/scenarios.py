@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from asymptotics.columns import Progress
 from asymptotics.errors import InvalidInput
 from asymptotics.layers.second_moments import Features
 from asymptotics.layers.verdict import Network, layer_limits
 from asymptotics.level_sets import Points, cross_segments, level_lines
 from asymptotics.limits import CONVERGED
 from asymptotics.phase import Boundary
-from asymptotics.sweep import Progress
 from asymptotics.table import Table
 
 Array = NDArray[np.float64]

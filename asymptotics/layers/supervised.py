@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from asymptotics.columns import limit_columns
 from asymptotics.errors import InvalidInput
 from asymptotics.layers.decay import jump_threshold
 from asymptotics.layers.second_moments import Features, SecondMoments
@@ -24,7 +25,6 @@ from asymptotics.layers.verdict import Network
 from asymptotics.limits import limit
 from asymptotics.mixture import symmetric_mixture
 from asymptotics.problem import Problem
-from asymptotics.sweep import limit_columns
 from asymptotics.table import Table
 
 Array = NDArray[np.float64]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.columns import Progress
 from asymptotics.conventions import mean_ridge
 from asymptotics.errors import InvalidInput
 from asymptotics.limits import CONVERGED, limit
@@ -23,7 +24,6 @@ from asymptotics.pretraining.geometry import PretrainedGeometry
 from asymptotics.pretraining.head import exists, pretrained
 from asymptotics.pretraining.pairs import Pairs
 from asymptotics.problem import Problem
-from asymptotics.sweep import Progress
 from asymptotics.table import Table
 from asymptotics.training import ENCODERS
 

@@ -10,9 +10,10 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
+from asymptotics.columns import columns_of
 from asymptotics.conventions import mean_ridge
 from asymptotics.errors import InvalidInput
-from asymptotics.sweep import columns_of, make_problem, product_of_grids
+from asymptotics.sweep import make_problem, product_of_grids
 from asymptotics.training import share_before
 from validation.checks.prediction import Prediction, by_point, point_at
 from validation.checks.probe_trial import probe_trial
