@@ -77,7 +77,10 @@ def solve_dual(sample: Sample, box: Box, intercept: bool, tolerance: float) -> P
     reach = 3 * np.sqrt(size + box.softness + 1 / box.cap) if intercept else 0.0
     if intercept:
         rows = np.column_stack([rows, reach * sample.labels])
-    dual, hessian = _Dual(rows, reach, box), Hessian(rows, np.ones(rows.shape[1]))
+    dual, hessian = (
+        _Dual(rows, reach, box),
+        Hessian(rows, np.ones(rows.shape[1]), float(lengths(rows).max())),
+    )
     x, old, centre = np.zeros(rows.shape[1]), np.zeros(len(rows)), np.zeros(rows.shape[1])
     # with a cap the groups settle slowly, and small strides save more steps than they cost
     width, shrink = (0.3 * size, 0.4) if box.cap < np.inf else (0.01 * size, 0.1)
@@ -286,7 +289,7 @@ def _raise_if_balanced(sample: Sample, dual: _Dual, between: Mask) -> None:
     if np.min(weights[between]) <= 0:
         return
     residual = sample.relative_balance(
-        weights, np.zeros(sample.signed.shape[1]), intercept=bool(dual.reach)
+        weights, np.zeros(sample.features.shape[1]), intercept=bool(dual.reach)
     )
     if residual < 1e-12:
         raise NotSeparable(weights, residual)

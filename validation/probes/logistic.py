@@ -32,13 +32,17 @@ def fit_logistic(
     Iterates until the relative gradient (see `Certificate`) stops falling, and raises
     `NotConverged` when it ends above `tolerance`. `ridge` may be 0 where a finite optimum exists.
     """
-    found = minimise(*with_intercept(sample.signed, sample, ridge, intercept), LOGISTIC)
+    rows, penalty = with_intercept(sample.features, ridge, intercept)
+    found = minimise(rows, penalty, LOGISTIC, sample.labels)
     fit = _fitted(sample, ridge, intercept, found.x, found.steps)
     if fit.certificate.worst <= 1e-13:
         return fit
-    rows, penalty = with_intercept(sample.coordinates, sample, ridge, intercept)
+    turned = sample.features if sample.rotation is None else sample.features @ sample.rotation
+    rows, penalty = with_intercept(turned, ridge, intercept)
     exact = _Exact(rows, penalty)
-    found = minimise(rows, penalty, LOGISTIC, exact, 1e-16, tolerance, max_iterations)
+    found = minimise(
+        rows, penalty, LOGISTIC, sample.labels, exact, 1e-16, tolerance, max_iterations
+    )
     fit = _fitted(sample, ridge, intercept, _expanded(sample, found.x, intercept), found.steps)
     if not fit.certificate.worst <= tolerance:
         raise NotConverged(

@@ -1,27 +1,30 @@
 """Newton's method for a smooth probe, its steps found by conjugate gradients:
 
-    f(x) = (1/n) sum_i loss(u_i) + (1/2) sum_j penalty_j x_j^2,     u = A x.
+    f(x) = (1/n) sum_i loss(u_i) + (1/2) sum_j penalty_j x_j^2,     u = y * (Z x).
 
-The Hessian A^T D A + P, D = loss''(u)/n, is only applied, in single precision: twice the speed of
+The Hessian Z^T D Z + P, D = loss''(u)/n, is only applied, in single precision: twice the speed of
 double, and enough for a step, since every gradient is in double and the next step corrects the
-last. Where many applications do not suffice, a Cholesky
-factor of the Hessian, in single precision as well, preconditions all that follow.
+last. Where many applications do not suffice, a Cholesky factor of the Hessian, in single precision
+as well, preconditions all that follow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.special import expit
 
 from validation.probes.line_search import step_length
-from validation.probes.sample import Array, Sample, lengths
+from validation.probes.sample import Array, lengths
 
 _LEAST, _MOST = 1e-4, 0.1  # relative residuals of a step: single precision, and a first guess
+_ENOUGH = 0.2  # of the slope at its start, at the end of a step
+_BLOCK = 2**20  # bytes of rows that stay in the cache
 _PATIENCE = 40  # applications of the Hessian before a factor is worth its cost
 
 
@@ -49,14 +52,14 @@ class Minimum:
 
 
 class Steps(Protocol):
-    """Solves systems with A^T D A + P."""
+    """Solves systems with Z^T D Z + P."""
 
     def weigh(self, curvature: Array) -> None:
         """Set D."""
         ...
 
     def solve(self, right: Array, tolerance: float) -> Array:
-        """x with |(A^T D A + P) x - right| <= tolerance |right|, or better."""
+        """x with |(Z^T D Z + P) x - right| <= tolerance |right|, or better."""
         ...
 
 
@@ -64,6 +67,7 @@ def minimise(
     rows: Array,
     penalty: Array,
     curve: Curve,
+    signs: Array,
     hessian: Steps | None = None,
     at_rest: float = 1e-14,
     near: float = 1e-8,
@@ -71,17 +75,16 @@ def minimise(
 ) -> Minimum:
     """The minimum of f from x = 0; `reached` says how close, and can be far if f is ill-posed.
 
-    By default `hessian` is a `Hessian`. Ends at a relative gradient below `at_rest`, or three
-    steps after it has stopped falling below `near`.
+    `rows` is Z and `signs` y. By default `hessian` is a `Hessian`. Ends at a relative gradient
+    below `at_rest`, or three steps after it has stopped falling below `near`.
     """
-    hessian = hessian or Hessian(rows, penalty, factorised=curve.constant)
-    sizes, count = lengths(rows), len(rows)
-    x = np.zeros(rows.shape[1])
+    sizes = lengths(rows)
+    hessian = hessian or Hessian(rows, penalty, float(sizes.max()), factorised=curve.constant)
+    x, margins = np.zeros(rows.shape[1]), np.zeros(len(rows))
     best, stalled = Minimum(x, np.inf, 0), 0
     for steps in range(max_steps):
-        margins = rows @ x
-        pull = curve.pull(margins) / count
-        gradient = penalty * x - pull @ rows
+        pull = curve.pull(margins) / len(rows)
+        gradient = penalty * x - (signs * pull) @ rows
         size = np.abs(pull) @ sizes + np.linalg.norm(penalty * x)
         reached = float(np.linalg.norm(gradient) / size) if size > 0 else 0.0
         stalled = stalled + 1 if reached > 0.5 * best.reached and best.reached < near else 0
@@ -89,45 +92,59 @@ def minimise(
             best = Minimum(x, reached, steps)
         if best.reached < at_rest or stalled == 3:
             break
-        hessian.weigh(curve.bend(margins) / count)
+        hessian.weigh(curve.bend(margins) / len(rows))
         step = -hessian.solve(gradient, min(max(0.3 * reached**0.5, _LEAST), _MOST))
-        along = rows @ step
-
-        def slope(
-            t: float,
-            x: Array = x,
-            step: Array = step,
-            margins: Array = margins,
-            along: Array = along,
-        ) -> float:
-            pull = curve.pull(margins + t * along) / count
-            return float((penalty * (x + t * step)) @ step - pull @ along)
-
-        # close to the optimum the slope along the step is rounding: then take the whole step
-        x = x + (1.0 if reached < 1e-8 else step_length(slope)) * step
+        if reached > 1e-8:
+            along = signs * (rows @ step)
+            length = _length(x, step, margins, along, penalty, curve)
+            x, margins = x + length * step, margins + length * along
+        else:
+            # close to the optimum the slope along the step is rounding: then take the whole step
+            x = x + step
+            margins = signs * (rows @ x)
     return best
 
 
-def with_intercept(
-    rows: Array, sample: Sample, ridge: float, intercept: bool
-) -> tuple[Array, Array]:
-    """Signed rows with the unpenalised column y appended, and the penalty of each coordinate."""
+def _length(
+    x: Array, step: Array, margins: Array, along: Array, penalty: Array, curve: Curve
+) -> float:
+    """How much of the step to take; `along` is how it moves the margins."""
+
+    def slope(t: float) -> float:
+        pull = curve.pull(margins + t * along) / len(along)
+        return float((penalty * (x + t * step)) @ step - pull @ along)
+
+    return step_length(slope, _ENOUGH)
+
+
+def _blocks(rows: NDArray[np.floating[Any]]) -> list[slice]:
+    """Slices of the rows of a megabyte, or of sixteen rows if that is more."""
+    size = max(16, _BLOCK // (rows.itemsize * rows.shape[1]))
+    return [slice(first, first + size) for first in range(0, len(rows), size)]
+
+
+def with_intercept(rows: Array, ridge: float, intercept: bool) -> tuple[Array, Array]:
+    """Rows, with a last column of ones for an intercept, and the penalty of each coordinate."""
     penalty = np.full(rows.shape[1], float(ridge))
     if not intercept:
         return rows, penalty
-    return np.column_stack([rows, sample.labels]), np.append(penalty, 0.0)
+    return np.column_stack([rows, np.ones(len(rows))]), np.append(penalty, 0.0)
 
 
 class Hessian:
-    """A^T D A + P in single precision, and the solution of systems with it.
+    """Z^T D Z + P in single precision, and the solution of systems with it.
 
-    `factorised`: from the start, where one factor serves every D that will be set.
+    `longest` is the length of the longest row. `factorised`: from the start, where one factor
+    serves every D that will be set.
     """
 
-    def __init__(self, rows: Array, penalty: Array, factorised: bool = False) -> None:
-        self._scale = float(max(rows.max(), -rows.min())) or 1.0
-        self._rows = np.empty(rows.shape, dtype=np.float32)
-        np.multiply(rows, 1 / self._scale, out=self._rows, casting="unsafe")
+    def __init__(
+        self, rows: Array, penalty: Array, longest: float, factorised: bool = False
+    ) -> None:
+        # single precision holds squares of numbers of this size
+        self._scale = 1.0 if 1e-6 < longest < 1e6 else longest or 1.0
+        scaled = rows if self._scale == 1.0 else rows / self._scale
+        self._rows = scaled.astype(np.float32)
         self._penalty = penalty
         self._factor: Array | None = None
         self._waits = factorised and rows.shape[0] >= rows.shape[1]
@@ -146,9 +163,13 @@ class Hessian:
 
     def _times(self, v: Array) -> Array:
         length = np.linalg.norm(v) or 1.0
-        image = self._bent @ (v / length).astype(np.float32)
-        image *= self._weights
-        return (self._size * self._scale**2 * length) * (image @ self._bent) + self._penalty * v
+        single = (v / length).astype(np.float32)
+        total = np.zeros_like(single)
+        for part in _blocks(self._bent):
+            image = self._bent[part] @ single
+            image *= self._weights[part]
+            total += image @ self._bent[part]
+        return (self._size * self._scale**2 * length) * total + self._penalty * v
 
     def solve(self, right: Array, tolerance: float) -> Array:
         """x with |H x - right| <= tolerance |right|, or as near as single precision comes."""

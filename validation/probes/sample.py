@@ -16,16 +16,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sample:
-    """Features z (n x p) with labels y = +-1, and the signed rows A = diag(y) z.
+    """Features z (n x p) with labels y = +-1.
 
-    The margin of sample i is u_i = y_i (z_i.theta + b) = (A theta + y b)_i. Every optimum lies in
-    the row space of A, so with p > n the problem is solved in the n coordinates c of
-    theta = rotation c (thin QR of A^T; no Gram matrix, whose condition number is the square).
+    The margin of sample i is u_i = y_i (z_i.theta + b) = (A theta + y b)_i, with the signed rows
+    A = diag(y) z. Every optimum lies in the row space of A, so with p > n the problem is solved in
+    the n coordinates c of theta = rotation c (thin QR of A^T; no Gram matrix, whose condition
+    number is the square).
     """
 
     features: Array = field(repr=False)
     labels: Array = field(repr=False)
-    signed: Array = field(repr=False)
 
     @classmethod
     def of(cls, features: ArrayLike, labels: ArrayLike) -> Sample:
@@ -39,7 +39,12 @@ class Sample:
             raise InvalidInput("features must be finite, got nan or infinity")
         if set(np.unique(y)) != {-1.0, 1.0}:
             raise InvalidInput(f"labels must be -1 and +1, both present, got {np.unique(y)[:5]}")
-        return cls(z, y, y[:, None] * z)
+        return cls(z, y)
+
+    @cached_property
+    def signed(self) -> Array:
+        """A, made when first asked for."""
+        return self.labels[:, None] * self.features
 
     @cached_property
     def _rotated(self) -> tuple[Array, Array | None]:
@@ -69,7 +74,7 @@ class Sample:
 
     def margins(self, theta: Array, intercept: float) -> Array:
         """u_i = y_i (z_i.theta + intercept), from the original features."""
-        return self.signed @ theta + self.labels * intercept
+        return self.labels * (self.features @ theta + intercept)
 
     def relative_balance(self, weights: Array, pull: Array, intercept: bool) -> float:
         """|A^T weights - pull| / (sum_i |weights_i| |A_i| + |pull|), and the same for y if asked.
@@ -77,8 +82,9 @@ class Sample:
         Zero at a stationary point whose multipliers are `weights` and whose penalty has the
         gradient `pull`.
         """
-        size = np.abs(weights) @ lengths(self.signed) + np.linalg.norm(pull)
-        balance = np.linalg.norm(weights @ self.signed - pull) / size if size > 0 else 0.0
+        size = np.abs(weights) @ lengths(self.features) + np.linalg.norm(pull)
+        signed = weights * self.labels
+        balance = np.linalg.norm(signed @ self.features - pull) / size if size > 0 else 0.0
         if intercept and np.any(weights):
             balance = max(balance, abs(weights @ self.labels) / np.sum(np.abs(weights)))
         return float(balance)
