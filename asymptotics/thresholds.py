@@ -57,7 +57,7 @@ def separability(signal: ArrayLike, prior: ArrayLike | None = None) -> Separabil
     rho, complement = _best_cosine(radius, share)
     b = _best_intercept(radius * rho, share)
     with np.errstate(over="ignore"):
-        threshold = complement * np.exp(-_log_excess(radius * rho, b, share)[1])
+        threshold = complement * np.exp(-_log_excess(radius * rho, b, share))
     return Separability(threshold, rho, b)
 
 
@@ -171,18 +171,13 @@ def _best_intercept(offset: Array, prior: Array) -> Array:
     return decreasing_root(balance, -reach, reach, np.zeros_like(odds))
 
 
-def _log_excess(offset: Array, b: Array, prior: Array) -> tuple[Array, Array]:
-    """log E_y E[(Z - offset - y b)_+^k], k = 1 and 2."""
+def _log_excess(offset: Array, b: Array, prior: Array) -> Array:
+    """log E_y E[(Z - offset - y b)_+^2]."""
     if not np.any(b):
-        return log_hinge(offset, 1), log_hinge(offset, 2)
-
-    def mean(power: int) -> Array:
-        return np.logaddexp(
-            np.log(prior) + log_hinge(offset + b, power),
-            np.log1p(-prior) + log_hinge(offset - b, power),
-        )
-
-    return mean(1), mean(2)
+        return log_hinge(offset, 2)
+    return np.logaddexp(
+        np.log(prior) + log_hinge(offset + b, 2), np.log1p(-prior) + log_hinge(offset - b, 2)
+    )
 
 
 def log_hinge(at: Array, power: int) -> Array:
