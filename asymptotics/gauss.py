@@ -47,13 +47,14 @@ def margin_moments(
     quadratic pieces by quadrature too, an independent evaluation of the closed forms.
     """
     total = np.zeros((8, gamma.size))
-    zero, infinite = np.zeros_like(gamma), np.full_like(gamma, np.inf)
-    below = -infinite
-    margin = (mean, deviation, quadrature)
+    zero = np.zeros_like(gamma)
+    below: Array | float = -np.inf
+    margin = mean, deviation, quadrature
 
-    def kink(position: float, left: Array, right: Array) -> Array:
+    def kink(position: float, left: Array | float, right: Array | float) -> Array:
         # the prox rests at the kink while loss' climbs from left to right: M' = (w - kink)/gamma
-        return _linear(zero + position, zero, 1 / gamma, gamma * left, gamma * right, *margin)
+        start, end = (x if np.ndim(x) == 0 else gamma * x for x in (left, right))
+        return _linear(zero + position, zero, 1 / gamma, start, end, *margin)
 
     for piece in loss.pieces:
         if np.isfinite(piece.lower):
@@ -70,14 +71,14 @@ def margin_moments(
                 corner + gamma * first if ends else zero,
                 first,
                 piece.curvature / stretch,
-                (piece.lower - corner) * stretch,
-                (piece.upper - corner) * stretch,
+                piece.lower if np.isinf(piece.lower) else (piece.lower - corner) * stretch,
+                piece.upper if np.isinf(piece.upper) else (piece.upper - corner) * stretch,
                 *margin,
             )
         if np.isfinite(piece.upper):
             below = zero + piece.derivative(np.array([piece.upper]))
     if np.isfinite(loss.pieces[-1].upper):
-        total += kink(loss.pieces[-1].upper, below, infinite)
+        total += kink(loss.pieces[-1].upper, below, np.inf)
     return MarginMoments(*total)
 
 
@@ -85,20 +86,25 @@ def _linear(
     anchor: Array,
     first: Array,
     slope: Array,
-    start: Array,
-    end: Array,
+    start: Array | float,
+    end: Array | float,
     mean: Array,
     deviation: Array,
     quadrature: bool,
 ) -> Array:
-    """The eight means over w = anchor + t, start < t < end, of M' = first + slope t."""
-    low, high = (anchor + start - mean) / deviation, (anchor + end - mean) / deviation
+    """The eight means over w = anchor + t, start < t < end, of M' = first + slope t.
+
+    An end that is infinite for every point is one number: half of the means' cost is at the ends.
+    """
+    low, high = (x if np.ndim(x) == 0 else (anchor + x - mean) / deviation for x in (start, end))
     at_mean, rise = first + slope * (mean - anchor), slope * deviation
-    mass, z1, z2 = _truncated(low, high)
-    m1 = at_mean * mass + rise * z1
-    m11 = at_mean**2 * mass + 2 * at_mean * rise * z1 + rise**2 * z2
-    first_z = at_mean * z1 + rise * z2
-    means = np.stack([mass, z1, z2, m1, m11, first_z])
+    means = np.empty((6, mean.size))
+    mass, z1, z2, m1, m11, first_z = means
+    mass[:], z1[:], z2[:] = _truncated(low, high)
+    m1[:] = at_mean * mass + rise * z1
+    first_z[:] = at_mean * z1 + rise * z2
+    m11[:] = at_mean * m1 + rise * first_z
+    start, end, low, high = (np.broadcast_to(x, mean.shape) for x in (start, end, low, high))
     # the closed form cancels on a narrow interval: integrate there, exactly to rounding
     narrow = end - start < 0.5 * deviation
     points = np.flatnonzero(narrow)
@@ -111,7 +117,6 @@ def _linear(
         left, right = np.clip((low[points], high[points]), -REACH, REACH)
         at_ends = at_mean[points] + rise[points] * left, at_mean[points] + rise[points] * right
         means[:, points] = _by_quadrature(left, right - left, *at_ends, nodes=80)
-    mass, z1, z2, m1, m11, first_z = means
     return np.stack(
         [m1, slope * mass, m11, slope * m1, slope * m11, slope * z1, slope * z2, slope * first_z]
     )
@@ -138,11 +143,11 @@ def _by_quadrature(low: Array, width: Array, first: Array, last: Array, nodes: i
     return width * means
 
 
-def _density(z: Array) -> Array:
+def _density(z: Array | float) -> Array:
     return np.exp(-0.5 * z**2) / sqrt(2 * pi)
 
 
-def _truncated(low: Array, high: Array) -> tuple[Array, Array, Array]:
+def _truncated(low: Array | float, high: Array | float) -> tuple[Array, Array, Array]:
     """E[1], E[Z], E[Z^2] on low < Z < high; the mass from the nearer tail."""
     below, above = ndtr(-np.abs(low)), ndtr(-np.abs(high))
     mass = np.where(low > 0, below - above, np.where(high < 0, above - below, 1 - below - above))
