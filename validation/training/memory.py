@@ -21,11 +21,11 @@ class Sizes:
         """Bytes held whatever the block: heads and the batch.
 
         Heads: the head, its average, that of the epoch before, and three more of that size in a
-        step or in the power iteration. Batch: the views in double precision, old and new, and sent
-        over; three arrays of embeddings; and the normal numbers of one head's draw.
+        step or in the power iteration. Batch: the views in double precision, and sent over; three
+        arrays of embeddings; and the normal numbers of one head's draw.
         """
         heads = 6 * self.outputs * self.dimension * self.itemsize
-        views = self.num_views * self.dimension * (16 + self.itemsize)
+        views = self.num_views * self.dimension * (8 + self.itemsize)
         embeddings = 3 * self.num_views * self.outputs * self.itemsize
         drawn = 2.5 * self.num_views * self.dimension * 8
         return self.replicas * (heads + views + embeddings) + drawn
