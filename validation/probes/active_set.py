@@ -59,6 +59,7 @@ class _Dual:
     rows: Array
     reach: float  # 0 without an intercept
     box: Box
+    sizes: Array  # |rows_i|
 
     def multipliers(self, margins: Array, old: Array, width: float) -> Array:
         """Maximisers of the proximal dual, clip((1 - u + width a_old)/(softness + width))."""
@@ -73,14 +74,14 @@ class _Dual:
 def solve_dual(sample: Sample, box: Box, intercept: bool, tolerance: float) -> ProbeFit:
     """The optimum of the problem above; `NotConverged`, or `NotSeparable` with its proof."""
     rows = sample.coordinates
-    size = float(np.mean(lengths(rows) ** 2))
+    sizes = lengths(rows)
+    size = float(np.mean(sizes**2))
     reach = 3 * np.sqrt(size + box.softness + 1 / box.cap) if intercept else 0.0
     if intercept:
         rows = np.column_stack([rows, reach * sample.labels])
-    dual, hessian = (
-        _Dual(rows, reach, box),
-        Hessian(rows, np.ones(rows.shape[1]), float(lengths(rows).max())),
-    )
+        sizes = np.hypot(sizes, reach)
+    dual = _Dual(rows, reach, box, sizes)
+    hessian = Hessian(rows, np.ones(rows.shape[1]), float(sizes.max()))
     x, old, centre = np.zeros(rows.shape[1]), np.zeros(len(rows)), np.zeros(rows.shape[1])
     # with a cap the groups settle slowly, and small strides save more steps than they cost
     width, shrink = (0.3 * size, 0.4) if box.cap < np.inf else (0.01 * size, 0.1)
@@ -131,14 +132,13 @@ def _proximal_round(
     samples between the bounds. Ends when a whole step moves at most `allowed` samples to another
     group, or when the gradient is rounding.
     """
-    rows, sizes = dual.rows, lengths(dual.rows)
+    rows, margins = dual.rows, dual.rows @ x
     shifted = len(rows)  # samples that the last step moved to another group
     for taken in range(max_steps):
-        margins = rows @ x
         multipliers = dual.multipliers(margins, old, width)
         between = dual.between(multipliers)
         gradient = x - centre - multipliers @ rows
-        rounding = 1e-14 * (np.linalg.norm(x) + np.abs(multipliers) @ sizes)
+        rounding = 1e-14 * (np.linalg.norm(x) + np.abs(multipliers) @ dual.sizes)
         if np.linalg.norm(gradient) <= rounding:
             return x, taken
         # an intercept's column, far longer than the others, is too much for single precision
@@ -161,8 +161,8 @@ def _proximal_round(
         length = step_length(slope, enough=0.1)
         if length == 0.0:
             return x, taken
-        x = x + length * step
-        after = dual.multipliers(margins + length * along, old, width)
+        x, margins = x + length * step, margins + length * along
+        after = dual.multipliers(margins, old, width)
         capped = (multipliers == dual.box.cap) != (after == dual.box.cap)
         shifted = int(np.count_nonzero((between != dual.between(after)) | capped))
         # a last round (nothing allowed) may not end with a step in single precision
