@@ -34,7 +34,7 @@ from asymptotics.errors import NotConverged
 from validation.probes.line_search import step_length
 from validation.probes.newton_cg import Hessian
 from validation.probes.record import Certificate, NotSeparable, ProbeFit
-from validation.probes.sample import Array, Sample, lengths
+from validation.probes.sample import Array, Sample
 
 Mask = NDArray[np.bool_]
 
@@ -74,7 +74,7 @@ class _Dual:
 def solve_dual(sample: Sample, box: Box, intercept: bool, tolerance: float) -> ProbeFit:
     """The optimum of the problem above; `NotConverged`, or `NotSeparable` with its proof."""
     rows = sample.coordinates
-    sizes = lengths(rows)
+    sizes = sample.lengths
     size = float(np.mean(sizes**2))
     reach = 3 * np.sqrt(size + box.softness + 1 / box.cap) if intercept else 0.0
     if intercept:

@@ -32,16 +32,16 @@ def fit_logistic(
     Iterates until the relative gradient (see `Certificate`) stops falling, and raises
     `NotConverged` when it ends above `tolerance`. `ridge` may be 0 where a finite optimum exists.
     """
-    rows, penalty = with_intercept(sample.features, ridge, intercept)
-    found = minimise(rows, penalty, LOGISTIC, sample.labels)
+    rows, sizes, penalty = with_intercept(sample.features, sample.lengths, ridge, intercept)
+    found = minimise(rows, penalty, LOGISTIC, sample.labels, sizes)
     fit = _fitted(sample, ridge, intercept, found.x, found.steps)
     if fit.certificate.worst <= 1e-13:
         return fit
     turned = sample.features if sample.rotation is None else sample.features @ sample.rotation
-    rows, penalty = with_intercept(turned, ridge, intercept)
+    rows, sizes, penalty = with_intercept(turned, sample.lengths, ridge, intercept)
     exact = _Exact(rows, penalty)
     found = minimise(
-        rows, penalty, LOGISTIC, sample.labels, exact, 1e-16, tolerance, max_iterations
+        rows, penalty, LOGISTIC, sample.labels, sizes, exact, 1e-16, tolerance, max_iterations
     )
     fit = _fitted(sample, ridge, intercept, _expanded(sample, found.x, intercept), found.steps)
     if not fit.certificate.worst <= tolerance:

@@ -20,7 +20,7 @@ from scipy.linalg import lapack
 from scipy.special import expit
 
 from validation.probes.line_search import step_length
-from validation.probes.sample import Array, lengths
+from validation.probes.sample import Array
 
 _LEAST, _MOST = 1e-4, 0.1  # relative residuals of a step: single precision, and a first guess
 _ENOUGH = 0.2  # of the slope at its start, at the end of a step
@@ -68,6 +68,7 @@ def minimise(
     penalty: Array,
     curve: Curve,
     signs: Array,
+    sizes: Array,
     hessian: Steps | None = None,
     at_rest: float = 1e-14,
     near: float = 1e-8,
@@ -75,10 +76,9 @@ def minimise(
 ) -> Minimum:
     """The minimum of f from x = 0; `reached` says how close, and can be far if f is ill-posed.
 
-    `rows` is Z and `signs` y. By default `hessian` is a `Hessian`. Ends at a relative gradient
-    below `at_rest`, or three steps after it has stopped falling below `near`.
+    `rows` is Z, `signs` y and `sizes` |Z_i|. By default `hessian` is a `Hessian`. Ends at a
+    relative gradient below `at_rest`, or three steps after it has stopped falling below `near`.
     """
-    sizes = lengths(rows)
     hessian = hessian or Hessian(rows, penalty, float(sizes.max()), factorised=curve.constant)
     x, margins = np.zeros(rows.shape[1]), np.zeros(len(rows))
     best, stalled = Minimum(x, np.inf, 0), 0
@@ -123,12 +123,15 @@ def _blocks(rows: NDArray[np.floating[Any]]) -> list[slice]:
     return [slice(first, first + size) for first in range(0, len(rows), size)]
 
 
-def with_intercept(rows: Array, ridge: float, intercept: bool) -> tuple[Array, Array]:
-    """Rows, with a last column of ones for an intercept, and the penalty of each coordinate."""
+def with_intercept(
+    rows: Array, sizes: Array, ridge: float, intercept: bool
+) -> tuple[Array, Array, Array]:
+    """Rows with a last column of ones for an intercept, their lengths, and every penalty."""
     penalty = np.full(rows.shape[1], float(ridge))
     if not intercept:
-        return rows, penalty
-    return np.column_stack([rows, np.ones(len(rows))]), np.append(penalty, 0.0)
+        return rows, sizes, penalty
+    rows = np.column_stack([rows, np.ones(len(rows))])
+    return rows, np.hypot(sizes, 1.0), np.append(penalty, 0.0)
 
 
 class Hessian:

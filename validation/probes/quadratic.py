@@ -37,8 +37,8 @@ def _smooth(
 
     The multipliers of a soft margin are explicit: a = clip((1 - u)/(n ridge)).
     """
-    rows, penalty = with_intercept(sample.features, ridge, intercept)
-    found = minimise(rows, penalty, curve, sample.labels, max_steps=15)
+    rows, sizes, penalty = with_intercept(sample.features, sample.lengths, ridge, intercept)
+    found = minimise(rows, penalty, curve, sample.labels, sizes, max_steps=15)
     theta = found.x[:-1] if intercept else found.x
     offset = float(found.x[-1]) if intercept else None
     if found.reached <= 1e-12:

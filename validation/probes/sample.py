@@ -35,11 +35,18 @@ class Sample:
             raise InvalidInput(f"features must be an n x p array with n >= 2, got shape {z.shape}")
         if y.shape != z.shape[:1]:
             raise InvalidInput(f"{z.shape[0]} rows of features but labels of shape {y.shape}")
-        if not np.all(np.isfinite(z)):
+        sample = cls(z, y)
+        # lengths overflow, and are not numbers, only where features are extreme or not finite
+        if not np.all(np.isfinite(sample.lengths)) and not np.all(np.isfinite(z)):
             raise InvalidInput("features must be finite, got nan or infinity")
         if set(np.unique(y)) != {-1.0, 1.0}:
             raise InvalidInput(f"labels must be -1 and +1, both present, got {np.unique(y)[:5]}")
-        return cls(z, y)
+        return sample
+
+    @cached_property
+    def lengths(self) -> Array:
+        """|z_i| of every sample, without an array of squares."""
+        return np.asarray(np.sqrt(np.einsum("ij,ij->i", self.features, self.features)))
 
     @cached_property
     def signed(self) -> Array:
@@ -82,17 +89,12 @@ class Sample:
         Zero at a stationary point whose multipliers are `weights` and whose penalty has the
         gradient `pull`.
         """
-        size = np.abs(weights) @ lengths(self.features) + np.linalg.norm(pull)
+        size = np.abs(weights) @ self.lengths + np.linalg.norm(pull)
         signed = weights * self.labels
         balance = np.linalg.norm(signed @ self.features - pull) / size if size > 0 else 0.0
         if intercept and np.any(weights):
             balance = max(balance, abs(weights @ self.labels) / np.sum(np.abs(weights)))
         return float(balance)
-
-
-def lengths(rows: Array) -> Array:
-    """|A_i| of every row, without an array of their squares."""
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows)))
 
 
 def contrasts(columns: Array) -> Array:
