@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from asymptotics.blocks import cache_slices
 from asymptotics.losses import Loss, Smooth
 from asymptotics.prox_rule import REACH, smooth_means, unit_rule
 
@@ -128,9 +129,7 @@ def _by_quadrature(low: Array, width: Array, first: Array, last: Array, nodes: i
     left, right = weight * (1 - x), weight * x
     table = np.stack([weight, left, right, left * (1 - x), left * x, right * x])
     means = np.empty((6, low.size))
-    # as many points at a time as fill the cache
-    size = 32768 // nodes
-    for cut in (slice(k, k + size) for k in range(0, low.size, size)):
+    for cut in cache_slices(low.size, nodes):
         z = np.stack([low[cut], width[cut]], axis=1) @ np.stack([np.ones_like(x), x])
         density = _density(z)
         a, b = first[cut], last[cut]

@@ -18,6 +18,7 @@ from math import ceil, pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.blocks import cache_slices
 from asymptotics.losses import Smooth, prox_bracket
 
 Array = NDArray[np.float64]
@@ -27,7 +28,6 @@ REACH = 9.2
 
 _BLOCK, _FEW = 512, 16  # most and fewest points that share nodes
 _SPREAD = 4.0  # most nodes that sharing may cost, in units of a point's own
-_FILL = 32768  # numbers that fill the cache
 
 
 def smooth_means(piece: Smooth, gamma: Array, mean: Array, deviation: Array, nodes: int) -> Array:
@@ -145,8 +145,7 @@ def _alone(piece: Smooth, law: Array, nodes: int) -> Array:
     v_low, v_high = np.arcsinh((lower - centre) / width), np.arcsinh((upper - centre) / width)
     rule = unit_rule(nodes, bool(np.isfinite(piece.lower) or np.isfinite(piece.upper)))
     columns = np.stack([*law, centre, width, v_low, v_high])
-    size = max(1, _FILL // nodes)
-    cuts = [slice(first, first + size) for first in range(0, gamma.size, size)]
+    cuts = cache_slices(gamma.size, nodes)
     return np.concatenate([_on_own_nodes(piece, columns[:, cut], *rule) for cut in cuts], axis=1)
 
 

@@ -27,11 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, zeta
 
+from asymptotics.blocks import cache_slices
+
 Array = NDArray[np.float64]
 
 LARGEST_POLE_SLOPE = 6.0  # above this K the series has all its digits
 _TERMS = 14
-_FILL = 32768  # numbers that stay in the cache
 WINDOW = 9.0  # standard deviations; exp(-81/2) is below rounding
 _FARTHEST = 6.0  # height of a pole that a trapezoidal sum no longer sees
 TAYLOR_SLOPE = 0.5  # below this K log cosh is integrated as it stands, without the split at |h|
@@ -87,7 +88,7 @@ def _trapezoid_with_poles(scaled: Array, ratio: Array, refinement: float) -> Arr
     offsets = step * np.arange(-reach, reach + 1)
     weights = step / np.sqrt(2 * np.pi) * np.exp(-0.5 * offsets**2)
     total = np.empty_like(scaled)
-    for part in _blocks(scaled.size, offsets.size):
+    for part in cache_slices(scaled.size, offsets.size):
         nodes = ratio[part] + offsets[:, None]
         height = scaled[part] * nodes
         np.tanh(height, out=height)
@@ -97,12 +98,6 @@ def _trapezoid_with_poles(scaled: Array, ratio: Array, refinement: float) -> Arr
     seen = np.flatnonzero(_is_seen(0.5 * np.pi / np.maximum(scaled, 1e-3), ratio, step, share))
     total[seen] += _poles(scaled[seen], ratio[seen], step, share * _FARTHEST)
     return np.asarray(total)
-
-
-def _blocks(points: int, nodes: int) -> list[slice]:
-    """Slices of the points whose arrays of (nodes, points) stay in the cache."""
-    size = max(1, _FILL // nodes)
-    return [slice(k, k + size) for k in range(0, points, size)]
 
 
 def _is_seen(height: Array, ratio: Array, step: float, share: float) -> NDArray[np.bool_]:
@@ -211,7 +206,7 @@ def _half_line(
     fractions, weights = _legendre(round(44 * refinement))
     width, tilt, sharpness = upper - lower, -2 * mean / variance, -0.5 / variance
     total = np.empty_like(k)
-    for part in _blocks(k.size, fractions.size):
+    for part in cache_slices(k.size, fractions.size):
         h = lower[part] + width[part] * fractions[:, None]
         folded = np.exp(tilt[part] * h)
         folded += 1

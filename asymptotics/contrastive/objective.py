@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asymptotics.blocks import slices
 from asymptotics.contrastive import exponents
 from asymptotics.contrastive.minima import Elementwise, Minima, local_minima
 from asymptotics.contrastive.views import ViewPair
@@ -101,10 +102,8 @@ def blocked(function: Elementwise, size: int) -> Elementwise:
     """`function` evaluated in blocks of `size` elements, so that its node arrays stay in cache."""
 
     def evaluate(*arguments: Array) -> Array:
-        total = arguments[0].size
-        out = np.empty(total)
-        for start in range(0, total, size):
-            part = slice(start, start + size)
+        out = np.empty(arguments[0].size)
+        for part in slices(out.size, size):
             out[part] = function(*(argument[part] for argument in arguments))
         return out
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.special import expit
 
+from asymptotics.blocks import slices
 from validation.probes.line_search import step_length
 from validation.probes.sample import Array
 
@@ -119,8 +120,7 @@ def _length(
 
 def _blocks(rows: NDArray[np.floating[Any]]) -> list[slice]:
     """Slices of the rows of a megabyte, or of sixteen rows if that is more."""
-    size = max(16, _BLOCK // (rows.itemsize * rows.shape[1]))
-    return [slice(first, first + size) for first in range(0, len(rows), size)]
+    return slices(len(rows), max(16, _BLOCK // (rows.itemsize * rows.shape[1])))
 
 
 def with_intercept(

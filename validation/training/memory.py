@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from asymptotics.blocks import slices
 from asymptotics.errors import InvalidInput
 
 
@@ -57,17 +58,12 @@ class Sizes:
         quick = int(working_set // (self.num_views * self.itemsize))
         rows = min(most, max(quick, 4 * self.outputs), self.num_views)
         heads = min(self.replicas, quick // rows, int(left // (self.head() + rows * self.row())))
-        return Blocks(_cover(self.replicas, max(1, heads)), _cover(self.num_views, rows))
+        return Blocks(slices(self.replicas, max(1, heads)), slices(self.num_views, rows))
 
 
 @dataclass(frozen=True)
 class Blocks:
     """Groups of heads, and for each the same blocks of anchor rows."""
 
-    heads: tuple[slice, ...]
-    rows: tuple[slice, ...]
-
-
-def _cover(total: int, size: int) -> tuple[slice, ...]:
-    """0..total in slices of `size`, the last one shorter."""
-    return tuple(slice(k, min(k + size, total)) for k in range(0, total, size))
+    heads: list[slice]
+    rows: list[slice]
