@@ -22,7 +22,7 @@ class _Column:
         self._parts: list[tuple[np.dtype[Any], int]] = []
 
     def append(self, values: np.ndarray[Any, Any]) -> None:
-        self._file.write(np.ascontiguousarray(values).data.cast("B"))
+        self._file.write(values.tobytes())
         self._parts.append((values.dtype, values.size))
 
     def copy(self, target: Any) -> None:
@@ -33,7 +33,7 @@ class _Column:
         self._file.seek(0)
         for own, size in self._parts:
             values = np.frombuffer(self._file.read(own.itemsize * size), own)
-            target.write(values.astype(dtype).data.cast("B"))
+            target.write(values.astype(dtype).tobytes())
 
 
 def write_npz(

@@ -150,7 +150,7 @@ def write(
     configuration, and json's keys.
     """
     extra = extra or {}
-    if path.suffix in (".csv", ".json"):
+    if path.suffix in STREAMED_ENDINGS:
         write_rows(path, iter([table]), config, lambda: extra)
         return
     text = json.dumps(plain({**config, **extra}), allow_nan=False)
@@ -158,8 +158,6 @@ def write(
         if path.suffix == ".tex":
             caption = " ".join(["asymptotics", *config.get("arguments", [])])
             file.write(f"% {text}\n{table.to_latex(caption)}".encode())
-        elif path.suffix == ".npz":
-            np.savez(file, config=np.array(text), **table.columns)  # type: ignore[arg-type]
         else:
             assert draw is not None
             _save_figure(draw(), file, path.suffix[1:], text)
