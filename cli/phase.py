@@ -79,16 +79,7 @@ def command(
     """
     options["objective"] = options["objective"] or "cosine"
     parameters = _parameters(options)
-    swept = [n for n in _AXES if parameters.get(n) is not None and np.size(parameters[n]) > 1]
-    if len(swept) != 2:
-        raise click.UsageError(
-            f"give exactly two grids of more than one value; got {' and '.join(swept) or 'none'}"
-        )
-    x, y = swept
-    if cuts is not None:
-        low, high = np.min(parameters[y]), np.max(parameters[y])
-        if np.min(cuts) < low or np.max(cuts) > high:
-            raise click.UsageError(f"--cuts must lie in the grid of --{y.replace('_', '-')}")
+    x, y = _axes(parameters, cuts)
     quantity = quantity or ("accuracy-gained" if options["loss"] else "expansion-measure")
     from asymptotics.phase import Boundary, PhaseGrid, check_quantity
 
@@ -126,6 +117,21 @@ def command(
         shown = names[:-1] + (["accuracy_before", "accuracy_after"] if options["loss"] else [])
         print_table(diagram.table.rows(), [*shown, "status"])
     return _report(tally)
+
+
+def _axes(parameters: dict[str, Any], cuts: Any) -> tuple[str, str]:
+    """The names of the two grids, of which the second holds the cuts."""
+    swept = [n for n in _AXES if parameters.get(n) is not None and np.size(parameters[n]) > 1]
+    if len(swept) != 2:
+        raise click.UsageError(
+            f"give exactly two grids of more than one value; got {' and '.join(swept) or 'none'}"
+        )
+    x, y = swept
+    if cuts is not None:
+        low, high = np.min(parameters[y]), np.max(parameters[y])
+        if np.min(cuts) < low or np.max(cuts) > high:
+            raise click.UsageError(f"--cuts must lie in the grid of --{y.replace('_', '-')}")
+    return x, y
 
 
 def _report(tally: Tally) -> int:
