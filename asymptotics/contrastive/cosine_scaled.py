@@ -145,15 +145,14 @@ def landscape(setting: Setting) -> Landscape:
     coefficients = _Coefficients.of(setting)
     one_law = coefficients.have_one_law()
     size = _BLOCK if one_law else _BLOCK_OF_NODES
-    slope = blocked(partial(_scaled_slope, 1.0), size)
     return Landscape(
         parameters=coefficients.arrays(),
         loss=blocked(loss, size),
-        slope=slope,
+        slope=blocked(partial(_scaled_slope, 1.0), size),
         refined_slope=blocked(partial(_scaled_slope, 1.5), size),
         grid=scan_grid(lower, upper, spacing=0.5, reach=14.0),
         loss_at_collapse=_loss_at_collapse,
-        scan_slope=_scan_slope if one_law else slope,
+        scan_slope=_scan_slope if one_law else None,
     )
 
 

@@ -37,7 +37,7 @@ def fit_logistic(
     fit = _fitted(sample, ridge, intercept, found.x, found.steps)
     if fit.certificate.worst <= 1e-13:
         return fit
-    turned = sample.features if sample.rotation is None else sample.features @ sample.rotation
+    turned = sample.labels[:, None] * sample.coordinates
     rows, sizes, penalty = with_intercept(turned, sample.lengths, ridge, intercept)
     exact = _Exact(rows, penalty)
     found = minimise(

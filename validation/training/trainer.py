@@ -147,6 +147,7 @@ class Trainer:
         """
         scratch = scratch or Held(self.backend.empty)
         slopes = scratch("slopes", embeddings.shape)
+        slopes[:] = 0.0
         losses = self.backend.xp.zeros_like(embeddings[:, 0, 0])
         for heads in blocks.heads:
             for rows in blocks.rows:
@@ -154,10 +155,7 @@ class Trainer:
                     self.objective, embeddings[heads], rows, scratch
                 )
                 losses[heads] += loss
-                if rows is blocks.rows[0]:
-                    slopes[heads] = slope
-                else:
-                    slopes[heads] += slope
+                slopes[heads] += slope
         return losses, slopes
 
     def _descend(
